@@ -1,0 +1,29 @@
+# Tests and the Galaxy artefact. Included by the Makefile, whose target `setup` makes .venv from requirements.txt.
+DEV := .venv/.requirements-dev
+CHECK := .venv/bin/python tests/tools/check.py
+
+.PHONY: test lint sanity unit molecule dist
+
+test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, molecule
+	@$(CHECK) lint sanity unit dist molecule </dev/null
+
+lint: $(DEV) ## Static checks (ruff, shellcheck, antsibull, yamllint, mypy, ansible-lint)
+	@$(CHECK) lint
+
+sanity: $(DEV) ## ansible-test sanity, all tests
+	@$(CHECK) sanity
+
+unit: $(DEV) ## Unit tests and properties (ARGS="-k bounce" selects)
+	@$(CHECK) unit -- $(ARGS)
+
+molecule: $(DEV) ## The whole platform on node containers: create, converge, idempotence, verify, destroy
+	@$(CHECK) molecule -- $(ARGS) </dev/null
+
+dist: $(DEV) ## Build and try out the collection's Galaxy artefact, roles included, in dist/
+	@$(CHECK) dist
+
+# `setup` decides by itself whether there is anything to do; the tools on top of it only when their list changes.
+$(DEV): requirements.txt requirements-dev.txt | setup
+	@echo "Installing the development tools into .venv"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
