@@ -1,0 +1,242 @@
+# Copyright (c) 2026, the paasta.platform authors
+# SPDX-License-Identifier: Apache-2.0
+"""The vocabulary of the table of keys: what a value may be, as data that can be checked, described and published."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+
+from .errors import did_you_mean, nearest
+from .model import KeyPath
+
+# Where a check puts what it finds: key path, message, hint.
+Report = Callable[[KeyPath, str, str], None]
+
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+_compiled = lru_cache(maxsize=None)(re.compile)
+
+
+class Unset:
+    """The default of a key that has none; unlike None, which some keys accept as a value."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET = Unset()
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A string, integer, number, boolean or null, within bounds. ``says`` replaces the description of a pattern."""
+
+    types: tuple[str, ...]
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None  # an exclusive minimum
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    says: str = ""
+    quote_hint: str = ""
+
+    def describe(self) -> str:
+        if self.choices:
+            return f"one of {', '.join(self.choices)}" + (" or null" if "null" in self.types else "")
+        words = {"string": "a string", "integer": "an integer", "number": "a number", "boolean": "true or false"}
+        text = " or ".join(words.get(name, name) for name in self.types)
+        if self.says:
+            text = f"{self.says} or null" if "null" in self.types else self.says
+        elif self.minimum is not None and self.maximum is not None:
+            text += f" from {self.minimum} to {self.maximum}"
+        elif self.minimum is not None:
+            text += f" of at least {self.minimum}"
+        elif self.above is not None:
+            text += f" greater than {self.above}"
+        return text
+
+    def check(self, value: Any, path: KeyPath, report: Report) -> None:
+        if not self.accepts(value):
+            hint = ""
+            if self.choices and isinstance(value, str):
+                match = nearest(value, self.choices)
+                hint = f"did you mean {match}?" if match else ""
+            elif "string" in self.types and not isinstance(value, (dict, list)) and not isinstance(value, str):
+                hint = self.quote_hint or "put it in quotes"
+            report(path, f"{show(value)} is not {self.describe()}", hint)
+
+    def accepts(self, value: Any) -> bool:
+        if isinstance(value, bool):
+            return "boolean" in self.types
+        if not any(isinstance(value, _JSON_TYPES[name]) for name in self.types):
+            return False
+        if isinstance(value, str):
+            return (not self.choices or value in self.choices) and (
+                not self.pattern or _compiled(self.pattern).fullmatch(value) is not None
+            )
+        if isinstance(value, (int, float)):
+            return math.isfinite(value) and not (
+                (self.minimum is not None and value < self.minimum)
+                or (self.maximum is not None and value > self.maximum)
+                or (self.above is not None and value <= self.above)
+            )
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Any_:
+    """Anything at all: documented as opaque, handed on as it is."""
+
+    def describe(self) -> str:
+        return "any value"
+
+    def check(self, value: Any, path: KeyPath, report: Report) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list whose items all have one shape."""
+
+    item: Shape
+    minimum_length: int = 0
+
+    def describe(self) -> str:
+        return f"a list of {plural(self.item)}"
+
+    def check(self, value: Any, path: KeyPath, report: Report) -> None:
+        if not isinstance(value, list) or len(value) < self.minimum_length:
+            report(path, f"{show(value)} is not {self.describe()}", "")
+            return
+        for index, item in enumerate(value):
+            self.item.check(item, (*path, index), report)
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    """A mapping with free keys (of a pattern, ``key_says`` in words) and values of one shape."""
+
+    value: Shape
+    key_pattern: str = ""
+    key_says: str = ""
+
+    def describe(self) -> str:
+        return f"a mapping to {plural(self.value)}"
+
+    def check(self, value: Any, path: KeyPath, report: Report) -> None:
+        if not isinstance(value, dict):
+            report(path, f"{show(value)} is not {self.describe()}", "")
+            return
+        for key, item in value.items():
+            if self.key_pattern and not _compiled(self.key_pattern).fullmatch(key):
+                report((*path, key), f"{show(key)} is not {self.key_says or 'a valid key'}", "")
+            self.value.check(item, (*path, key), report)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Any of several shapes; of those that fit the value's kind, the first explains what is wrong."""
+
+    shapes: tuple[Shape, ...]
+
+    def describe(self) -> str:
+        return " or ".join(shape.describe() for shape in self.shapes)
+
+    def check(self, value: Any, path: KeyPath, report: Report) -> None:
+        explanations: list[list[tuple[KeyPath, str, str]]] = []
+        for shape in self.shapes:
+            found: list[tuple[KeyPath, str, str]] = []
+            shape.check(value, path, lambda *problem, into=found: into.append(problem))
+            if not found:
+                return
+            explanations.append(found)
+        # A problem further inside means that the value is of that shape's kind, so that explanation is the useful one.
+        inside = [found for found in explanations if all(len(problem[0]) > len(path) for problem in found)]
+        if inside:
+            for problem in inside[0]:
+                report(*problem)
+        else:
+            report(path, f"{show(value)} is not {self.describe()}", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: what it may be, what it is when absent, and what it means. ``applies`` are instance types or kinds."""
+
+    name: str
+    shape: Shape
+    doc: str
+    default: Any = UNSET
+    unit: str = ""
+    required: bool = False
+    applies: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Struct:
+    """A mapping with known keys; ``open_`` tolerates others. ``others`` explains known keys that belong elsewhere."""
+
+    keys: tuple[Key, ...]
+    open_: bool = False
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def by_name(self) -> dict[str, Key]:
+        return {key.name: key for key in self.keys}
+
+    def describe(self) -> str:
+        return "a mapping"
+
+    def check(self, value: Any, path: KeyPath, report: Report) -> None:
+        if not isinstance(value, dict):
+            report(path, f"{show(value)} is not {self.describe()}", "")
+            return
+        for name, item in value.items():
+            key = self.by_name.get(name)
+            if key is not None:
+                key.shape.check(item, (*path, name), report)
+            elif name in self.others:
+                report((*path, name), self.others[name], "")
+            elif not self.open_:
+                report((*path, name), f"unknown key (value {show(item)})", did_you_mean(name, self.by_name))
+        for key in self.keys:
+            if key.required and key.name not in value:
+                report(path, f"{key.name} is missing", f"it must be {key.shape.describe()}")
+
+
+Shape = Scalar | Any_ | ListOf | MapOf | OneOf | Struct
+
+
+def plural(shape: Shape) -> str:
+    """``strings`` for a string, else the description in brackets where grammar would need more."""
+    if isinstance(shape, Scalar) and not (shape.says or shape.choices or shape.minimum is not None):
+        words = {"string": "strings", "integer": "integers", "number": "numbers"}
+        return words[shape.types[0]] if len(shape.types) == 1 and shape.types[0] in words else "values"
+    if isinstance(shape, Struct):
+        return "mappings"
+    if isinstance(shape, ListOf):
+        return "lists"
+    if isinstance(shape, Any_):
+        return "values"
+    return f"({shape.describe()})"
+
+
+def show(value: Any) -> str:
+    """A value as a message shows it: scalars on one line and cut short, of collections the kind only."""
+    if isinstance(value, dict):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list" if value else "an empty list"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
