@@ -1,0 +1,97 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: progress
+type: aggregate
+short_description: Show what long tasks do while they do it, and a table of what runs at the end
+version_added: 0.1.0
+author: The paasta authors (@paasta)
+description:
+  - While a bulk module works, prints a line whenever an instance takes a step, saying what it waits for.
+  - At the end prints one table of all instances that the play has seen, and what is wrong with them.
+  - Works beside any stdout callback, and in AWX.
+requirements:
+  - enabled in configuration, C(callbacks_enabled = paasta.platform.progress)
+"""
+
+import json
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.paasta.platform.plugins.module_utils.progress import ENVIRONMENT_VARIABLE
+from ansible_collections.paasta.platform.plugins.module_utils.table import render
+
+#: Tasks whose result is a table; a later one replaces the rows that it has too.
+TABLES = ("paasta.platform.docker_instances", "paasta.platform.docker_instances_info")
+
+
+class CallbackModule(CallbackBase):
+    """Listens where bulk modules report to, and keeps the rows of the table."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "paasta.platform.progress"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._directory = ""
+        self._socket: socket.socket | None = None
+        self._started = 0.0
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        self._directory = tempfile.mkdtemp(prefix="paasta-")
+        self._started = time.monotonic()
+        path = os.path.join(self._directory, "progress")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(path)
+        # Workers are forked from this process and start modules with its environment.
+        os.environ[ENVIRONMENT_VARIABLE] = path
+        threading.Thread(target=self._listen, args=(self._socket,), daemon=True, name="paasta-progress").start()
+
+    def _listen(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                message = listener.recv(65536)
+            except OSError:
+                return  # closed at the end of the play
+            if not message:
+                return
+            event = json.loads(message)
+            mark = "-" if event["kind"] == "done" else " "
+            elapsed = time.monotonic() - self._started
+            self._display.display(f"{elapsed:7.1f}s {mark} {event['subject']}: {event['text']}", color="bright blue")
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._keep(result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._keep(result)
+
+    def _keep(self, result: Any) -> None:
+        # 2.19 gives results as objects with public attributes; the underscored ones are deprecated.
+        task = getattr(result, "task", None) or result._task
+        values = getattr(result, "result", None) or result._result
+        if task.resolved_action in TABLES:
+            self._rows |= {row["id"]: row for row in values.get("instances", [])}
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        os.environ.pop(ENVIRONMENT_VARIABLE, None)
+        if self._socket is not None:
+            # shutdown wakes the thread that waits in recv; close alone would not.
+            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._rows:
+            self._display.display("")
+            self._display.display(render(self._rows.values()))

@@ -1,0 +1,259 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The engine ``docker``: an instance in, the body of Docker Engine's ``POST /containers/create`` out.
+
+Pure: no network, no clock, no randomness. What differs from replica to replica (host, host port) is added by
+:func:`replica_body` when the reconciler knows it; the config sha covers everything else.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import HealthCheck, Instance
+
+#: Capabilities that PaaSTA takes from every container unless ``cap_add`` keeps them (PaaSTA: ``utils.CAPS_DROP``).
+CAPABILITIES_DROPPED = (
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
+    "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
+)  # fmt: skip
+
+#: Swap above ``mem``, in MiB (PaaSTA: ``memory-swap = mem + 64``).
+SWAP_MARGIN_MIB = 64
+
+#: Where the health check program is mounted in containers; images need neither curl nor a shell for it.
+PROBE_MOUNT = "/.paasta/probe"
+
+MIB = 1024 * 1024
+SECOND_NS = 1_000_000_000
+
+#: Keys of soa-configs that change how long-running instances run elsewhere and that this engine cannot carry out.
+#: An instance that sets one gets a warning in the plan: ignoring it silently would be a lie.
+NOT_CARRIED_OUT = frozenset({
+    "anti_affinity", "anti_affinity_preferred", "autoscaling", "aws_ebs_volumes", "boto_keys", "constraints",
+    "crypto_keys", "datastore_credentials", "deploy_blacklist", "deploy_whitelist", "extra_constraints",
+    "extra_docker_args", "fs_group", "gpus", "iam_role", "lifecycle", "max_instances", "min_instances",
+    "node_selectors", "node_selectors_preferred", "persistent_volumes", "projected_sa_volumes", "secret_volumes",
+    "service_account_name", "sidecar_resource_requirements", "ssm_secrets", "topology_spread_constraints",
+})  # fmt: skip
+
+
+class CannotRender(Exception):
+    """The instance asks for what this engine cannot do, and running it without would be wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a cluster's inventory says to this engine.
+
+    :ivar registry: prefix of image names as the hosts pull them, for example ``node1:5000``.
+    :ivar mesh_address: where containers reach their host's proxy.
+    :ivar probe: path, on hosts, of the static busybox that performs http and tcp health checks.
+    :ivar log_max_size: size at which a container's log file is rotated, in Docker's notation.
+    :ivar log_max_file: how many rotated files are kept.
+    :ivar volumes: bind mounts of every container, in Docker's notation (``host:container:ro``).
+    """
+
+    registry: str
+    mesh_address: str = "169.254.255.254"
+    probe: str = "/bin/busybox"
+    log_max_size: str = "10m"
+    log_max_file: int = 3
+    volumes: tuple[str, ...] = ()
+
+
+def render(instance: Instance, facts: Facts) -> dict[str, Any]:
+    """One instance as the reconciler takes it: what to run, how often, and how to replace it.
+
+    :param instance: must have a version.
+    :returns: JSON-ready; ``container`` is the Engine API's own create body.
+    :raises CannotRender: when the instance uses something that must not be ignored.
+    """
+    assert instance.version is not None, f"{instance.id} has no version to render"
+    _refuse(instance)
+    container = _container(instance, facts)
+    config_sha = _config_sha(container, instance.force_bounce)
+    container["Labels"] |= {"paasta_config_sha": config_sha}
+    return {
+        "service": instance.service,
+        "instance": instance.name,
+        "git_sha": instance.version.git_sha,
+        "image_version": instance.version.image_version,
+        "config_sha": config_sha,
+        "replicas": instance.replicas,
+        "pool": instance.pool,
+        "container_port": instance.container_port,
+        "registrations": list(instance.registrations),
+        "bounce_method": instance.bounce.method,
+        "bounce_margin_factor": instance.bounce.margin_factor,
+        "drain_seconds": 0 if instance.drain_method == "noop" else instance.drain_delay,
+        "container": container,
+    }
+
+
+def replica_body(container: dict[str, Any], *, host: str, port: int, container_port: int) -> dict[str, Any]:
+    """The create body of one replica: the instance's, with its host and its port on that host."""
+    body = copy.deepcopy(container)
+    body["Env"] = sorted([*body["Env"], f"PAASTA_HOST={host}", f"PAASTA_HOST_PORT={port}"])
+    body["HostConfig"]["PortBindings"] = {f"{container_port}/tcp": [{"HostPort": str(port)}]}
+    return body
+
+
+def warnings(instance: Instance) -> list[str]:
+    """What the instance sets and this engine does not carry out, one sentence each."""
+    found = []
+    for key in sorted(NOT_CARRIED_OUT & set(instance.keys)):
+        places = sorted(str(source) for path, source in instance.sources.items() if path[0] == key)
+        place = f" ({places[0]})" if places else ""
+        found.append(f"{instance.id}: engine docker does not carry out {key}{place}")
+    return found
+
+
+def _refuse(instance: Instance) -> None:
+    secrets = sorted(name for name, value in instance.env.items() if value.startswith(("SECRET(", "SHARED_SECRET(")))
+    if secrets:
+        raise CannotRender(
+            f"{instance.id}: env {', '.join(secrets)}: SECRET() and SHARED_SECRET() have no provider yet; "
+            "the container would get the reference instead of the secret"
+        )
+    if instance.net != "bridge":
+        raise CannotRender(f"{instance.id}: net {instance.net!r}: engine docker runs instances with net: bridge")
+    if instance.healthcheck and instance.healthcheck.mode == "https":
+        raise CannotRender(f"{instance.id}: healthcheck_mode https: engine docker can check http, tcp and cmd")
+
+
+def _container(instance: Instance, facts: Facts) -> dict[str, Any]:
+    assert instance.version is not None
+    return {
+        "Image": f"{facts.registry}/{instance.version.docker_image}",
+        "Env": [f"{name}={value}" for name, value in sorted(_environment(instance, facts).items())],
+        "Entrypoint": _entrypoint(instance.cmd),
+        "Cmd": list(instance.args) or None,
+        "ExposedPorts": {f"{instance.container_port}/tcp": {}},
+        "Labels": _labels(instance),
+        "Healthcheck": _healthcheck(instance.healthcheck, instance.container_port),
+        "StopTimeout": 10,
+        "HostConfig": _host_config(instance, facts),
+    }
+
+
+def _environment(instance: Instance, facts: Facts) -> dict[str, str]:
+    """The instance's own ``env`` and what PaaSTA gives to every container (reference: injected environment)."""
+    assert instance.version is not None
+    injected = {
+        "PAASTA_SERVICE": instance.service,
+        "PAASTA_INSTANCE": instance.name,
+        "PAASTA_CLUSTER": instance.cluster,
+        "PAASTA_INSTANCE_TYPE": instance.instance_type,
+        "PAASTA_DEPLOY_GROUP": instance.deploy_group,
+        "PAASTA_DOCKER_IMAGE": instance.version.docker_image,
+        "PAASTA_GIT_SHA": instance.version.git_sha[:8],
+        "PAASTA_RESOURCE_CPUS": _number(instance.cpus),
+        "PAASTA_RESOURCE_MEM": _number(instance.mem),
+        "PAASTA_RESOURCE_DISK": _number(instance.disk),
+        "PAASTA_PORT": str(instance.container_port),
+        "PAASTA_MESH_ADDRESS": facts.mesh_address,
+        "AWS_SDK_UA_APP_ID": instance.id[:50],
+    }
+    if instance.version.image_version:
+        injected["PAASTA_IMAGE_VERSION"] = instance.version.image_version
+    if instance.team:
+        injected["PAASTA_MONITORING_TEAM"] = instance.team
+    return injected | dict(instance.env)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _entrypoint(cmd: str | tuple[str, ...] | None) -> list[str] | None:
+    """``cmd`` replaces the image's entrypoint, as a Kubernetes ``command`` does; a string goes through ``sh -c``."""
+    if cmd is None:
+        return None
+    return ["sh", "-c", cmd] if isinstance(cmd, str) else list(cmd)
+
+
+def _labels(instance: Instance) -> dict[str, str]:
+    """``paasta_service`` and ``paasta_instance`` are PaaSTA's own; the rest says what the reconciler must know."""
+    assert instance.version is not None
+    return {
+        "paasta_cluster": instance.cluster,
+        "paasta_service": instance.service,
+        "paasta_instance": instance.name,
+        "paasta_git_sha": instance.version.git_sha,
+        "paasta_image_version": instance.version.image_version or "",
+        "paasta_container_port": str(instance.container_port),
+        "paasta_registrations": ",".join(instance.registrations),
+        "paasta_weight": str(instance.weight),
+    }
+
+
+def _healthcheck(check: HealthCheck | None, port: int) -> dict[str, Any]:
+    if check is None:
+        return {"Test": ["NONE"]}
+    return {
+        "Test": _test(check, port),
+        "Interval": int(check.interval * SECOND_NS),
+        "Timeout": int(check.timeout * SECOND_NS),
+        "StartPeriod": int(check.grace_period * SECOND_NS),
+        "Retries": check.max_failures,
+    }
+
+
+def _test(check: HealthCheck, port: int) -> list[str]:
+    timeout = str(max(1, round(check.timeout)))
+    if check.mode == "cmd":
+        assert check.cmd is not None
+        return ["CMD", "/bin/sh", "-c", check.cmd]
+    if check.mode == "tcp":
+        return ["CMD", PROBE_MOUNT, "nc", "-z", "-w", timeout, "127.0.0.1", str(port)]
+    return ["CMD", PROBE_MOUNT, "wget", "-q", "-O", "/dev/null", "-T", timeout, f"http://127.0.0.1:{port}{check.uri}"]
+
+
+def _host_config(instance: Instance, facts: Facts) -> dict[str, Any]:
+    keep = set(instance.cap_add)
+    return {
+        "Memory": int(instance.mem * MIB),
+        "MemorySwap": int((instance.mem + SWAP_MARGIN_MIB) * MIB),
+        "CpuShares": max(2, int(instance.cpus * 1024)),
+        "CpuPeriod": instance.cfs_period_us,
+        "CpuQuota": int((instance.cpus + instance.cpu_burst_add) * instance.cfs_period_us),
+        "CapAdd": sorted(keep),
+        "CapDrop": [capability for capability in CAPABILITIES_DROPPED if capability not in keep],
+        "Privileged": instance.privileged,
+        "Init": True,
+        "NetworkMode": "bridge",
+        "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": facts.log_max_size, "max-file": str(facts.log_max_file)},
+        },
+        "Binds": _binds(instance, facts),
+    }
+
+
+def _binds(instance: Instance, facts: Facts) -> list[str]:
+    """Mounts by container path: the instance's own win over the cluster's (PaaSTA: ``get_volumes``)."""
+    binds = {volume.split(":")[1]: volume for volume in facts.volumes}
+    if instance.healthcheck and instance.healthcheck.mode in ("http", "tcp"):
+        binds[PROBE_MOUNT] = f"{facts.probe}:{PROBE_MOUNT}:ro"
+    for volume in instance.extra_volumes:
+        binds[volume.container_path] = f"{volume.host_path}:{volume.container_path}:{volume.mode.lower()}"
+    return [binds[path] for path in sorted(binds)]
+
+
+def _config_sha(container: dict[str, Any], force_bounce: str | None) -> str:
+    """``config`` and 8 hex digits over everything but the version (PaaSTA: ``get_config_hash``).
+
+    Leaving the version out keeps the sha stable from deploy to deploy, so that "only the code changed" can be seen.
+    """
+    versioned = ("PAASTA_DOCKER_IMAGE=", "PAASTA_GIT_SHA=", "PAASTA_IMAGE_VERSION=")
+    labels = {k: v for k, v in container["Labels"].items() if k not in ("paasta_git_sha", "paasta_image_version")}
+    environment = [variable for variable in container["Env"] if not variable.startswith(versioned)]
+    covered = {**container, "Image": None, "Env": environment, "Labels": labels}
+    text = json.dumps(covered, sort_keys=True) + (force_bounce or "")
+    return "config" + hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]

@@ -1,0 +1,244 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The mesh engine: smartstack namespaces and live endpoints in, Envoy's own resources (xDS v3) out.
+
+Pure. A host's Envoy reads listeners and clusters from two files and the endpoints of each namespace from a file of
+its own, so a change of endpoints touches one small file and needs no restart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Namespace
+
+HEALTHY, DRAINING = "HEALTHY", "DRAINING"
+
+#: What Envoy may try again on another backend: only failures before the backend can have seen the request.
+RETRY_ON = "connect-failure,refused-stream,reset-before-request"
+
+_TYPE = "type.googleapis.com/envoy."
+_LISTENER = _TYPE + "config.listener.v3.Listener"
+_CLUSTER = _TYPE + "config.cluster.v3.Cluster"
+_ENDPOINTS = _TYPE + "config.endpoint.v3.ClusterLoadAssignment"
+_HTTP = _TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_ROUTER = _TYPE + "extensions.filters.http.router.v3.Router"
+_TCP = _TYPE + "extensions.filters.network.tcp_proxy.v3.TcpProxy"
+_UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_PREVIOUS_HOSTS = _TYPE + "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """One replica as proxies see it. ``state`` is :data:`HEALTHY` or :data:`DRAINING` (no new requests)."""
+
+    address: str
+    port: int
+    weight: int = 10
+    state: str = HEALTHY
+
+
+def cluster_name(namespace: str) -> str:
+    """Envoy's cluster for ``service.namespace`` (PaaSTA: ``envoy_tools``, so its tools find it)."""
+    return f"{namespace}.egress_cluster"
+
+
+def namespace_json(namespace: Namespace) -> JsonObject:
+    """What a plan says of a namespace: everything that :func:`listeners` and :func:`clusters` need, JSON-ready."""
+    return {
+        "proxy_port": namespace.proxy_port,
+        "mode": namespace.mode or "http",
+        "healthcheck_mode": namespace.healthcheck_mode or namespace.mode or "http",
+        "healthcheck_uri": namespace.healthcheck_uri,
+        "healthcheck_timeout_s": namespace.healthcheck_timeout_s,
+        "extra_healthcheck_headers": dict(namespace.extra_healthcheck_headers),
+        "timeout_connect_ms": namespace.timeout_connect_ms,
+        "timeout_server_ms": namespace.timeout_server_ms,
+        "idle_timeout": namespace.idle_timeout,
+        "endpoint_timeouts": dict(namespace.endpoint_timeouts),
+        "retries": namespace.retries,
+        "lb_policy": namespace.lb_policy,
+        "extra_headers": dict(namespace.extra_headers),
+        "allow_websocket_upgrade": namespace.allow_websocket_upgrade,
+    }
+
+
+def listeners(namespaces: Mapping[str, JsonObject], addresses: Sequence[str]) -> list[JsonObject]:
+    """One listener per namespace with a ``proxy_port``, on every one of the host's ``addresses``."""
+    return [
+        _listener(name, namespace, addresses)
+        for name, namespace in sorted(namespaces.items())
+        if namespace["proxy_port"] is not None
+    ]
+
+
+def clusters(namespaces: Mapping[str, JsonObject], endpoint_directory: str) -> list[JsonObject]:
+    """One cluster per namespace, its endpoints read from a file in ``endpoint_directory``."""
+    return [_cluster(name, namespace, endpoint_directory) for name, namespace in sorted(namespaces.items())]
+
+
+def endpoints(namespace: str, members: Iterable[Endpoint]) -> JsonObject:
+    """The endpoints of one namespace."""
+    assignment = {
+        "@type": _ENDPOINTS,
+        "cluster_name": cluster_name(namespace),
+        "endpoints": [
+            {
+                "lb_endpoints": [
+                    {
+                        "endpoint": {"address": _socket(member.address, member.port)},
+                        "health_status": member.state,
+                        "load_balancing_weight": member.weight,
+                    }
+                    for member in sorted(members)
+                ]
+            }
+        ],
+    }
+    return discovery([assignment])
+
+
+def discovery(resources: list[JsonObject]) -> JsonObject:
+    """A DiscoveryResponse as files carry it; the version is a digest, so equal content is an equal file."""
+    digest = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:12]
+    return {"version_info": digest, "resources": resources}
+
+
+def as_file(document: JsonObject) -> str:
+    """The text of a file: sorted and indented, for people and for diffs."""
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
+def _socket(address: str, port: int) -> JsonObject:
+    return {"socket_address": {"address": address, "port_value": port}}
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def _listener(name: str, namespace: JsonObject, addresses: Sequence[str]) -> JsonObject:
+    first, *others = addresses
+    port = namespace["proxy_port"]
+    proxy = _http_proxy(name, namespace) if namespace["mode"] in ("http", "http2") else _tcp_proxy(name, namespace)
+    return {
+        "@type": _LISTENER,
+        "name": f"{name}.listener",
+        "address": _socket(first, port),
+        "additional_addresses": [{"address": _socket(address, port)} for address in others],
+        "filter_chains": [{"filters": [proxy]}],
+    }
+
+
+def _tcp_proxy(name: str, namespace: JsonObject) -> JsonObject:
+    config = {
+        "@type": _TCP,
+        "stat_prefix": name,
+        "cluster": cluster_name(name),
+        "idle_timeout": _seconds(namespace["idle_timeout"]),
+        "max_connect_attempts": namespace["retries"] + 1,
+    }
+    return {"name": "envoy.filters.network.tcp_proxy", "typed_config": config}
+
+
+def _http_proxy(name: str, namespace: JsonObject) -> JsonObject:
+    config = {
+        "@type": _HTTP,
+        "stat_prefix": name,
+        "route_config": {
+            "name": name,
+            "virtual_hosts": [{"name": name, "domains": ["*"], "routes": _routes(name, namespace)}],
+            "request_headers_to_add": [
+                {"header": {"key": key, "value": value}} for key, value in sorted(namespace["extra_headers"].items())
+            ],
+        },
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}}],
+        "upgrade_configs": [{"upgrade_type": "websocket"}] if namespace["allow_websocket_upgrade"] else [],
+    }
+    return {"name": "envoy.filters.network.http_connection_manager", "typed_config": config}
+
+
+def _routes(name: str, namespace: JsonObject) -> list[JsonObject]:
+    """The paths with a time-out of their own, the longest first, then everything else."""
+    special = sorted(namespace["endpoint_timeouts"].items(), key=lambda item: (-len(item[0]), item[0]))
+    return [
+        _route(name, namespace, path, milliseconds) for path, milliseconds in special if path != "/"
+    ] + [_route(name, namespace, "/", namespace["endpoint_timeouts"].get("/", namespace["timeout_server_ms"]))]
+
+
+def _route(name: str, namespace: JsonObject, path: str, timeout_ms: int) -> JsonObject:
+    # A key that starts with the regex anchor is a regular expression (PaaSTA: endpoint_timeouts).
+    match = {"safe_regex": {"regex": path}} if path.startswith("^") else {"prefix": path}
+    return {
+        "match": match,
+        "route": {
+            "cluster": cluster_name(name),
+            "timeout": _seconds(timeout_ms / 1000),
+            "idle_timeout": _seconds(namespace["idle_timeout"]),
+            "retry_policy": {
+                "retry_on": RETRY_ON,
+                "num_retries": namespace["retries"],
+                "host_selection_retry_max_attempts": 3,
+                "retry_host_predicate": [
+                    {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {"@type": _PREVIOUS_HOSTS}}
+                ],
+            },
+        },
+    }
+
+
+def _cluster(name: str, namespace: JsonObject, endpoint_directory: str) -> JsonObject:
+    cluster: JsonObject = {
+        "@type": _CLUSTER,
+        "name": cluster_name(name),
+        "type": "EDS",
+        "eds_cluster_config": {
+            "eds_config": {
+                "resource_api_version": "V3",
+                "path_config_source": {"path": f"{endpoint_directory}/{name}.json"},
+            }
+        },
+        "connect_timeout": _seconds(namespace["timeout_connect_ms"] / 1000),
+        "lb_policy": namespace["lb_policy"],
+        # No panic: HAProxy answers 503 when every backend is down, and a backend that fails its check gets nothing.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # An endpoint that leaves the file leaves at once, however healthy it still answers.
+        "ignore_health_on_host_removal": True,
+        "health_checks": [_health_check(name, namespace)],
+    }
+    if namespace["mode"] == "http2":
+        options = {"@type": "type.googleapis.com/" + _UPSTREAM_HTTP, "explicit_http_config": {"http2_protocol_options": {}}}
+        cluster["typed_extension_protocol_options"] = {_UPSTREAM_HTTP: options}
+    return cluster
+
+
+def _health_check(name: str, namespace: JsonObject) -> JsonObject:
+    """Nerve's check: every ``timeout + 1`` seconds (PaaSTA: ``configure_nerve``), down after two failures."""
+    interval = _seconds(namespace["healthcheck_timeout_s"] + 1)
+    check: JsonObject = {
+        "timeout": _seconds(namespace["healthcheck_timeout_s"]),
+        "interval": interval,
+        "no_traffic_interval": interval,
+        "unhealthy_threshold": 2,
+        "healthy_threshold": 1,
+    }
+    if namespace["healthcheck_mode"] in ("http", "http2"):
+        check["http_health_check"] = {
+            "host": name,
+            "path": namespace["healthcheck_uri"],
+            "codec_client_type": "HTTP2" if namespace["healthcheck_mode"] == "http2" else "HTTP1",
+            "expected_statuses": [{"start": 200, "end": 400}],
+            "request_headers_to_add": [
+                {"header": {"key": key, "value": value}}
+                for key, value in sorted(namespace["extra_healthcheck_headers"].items())
+            ],
+        }
+    else:
+        check["tcp_health_check"] = {}
+    return check

@@ -1,0 +1,135 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""A cluster's plan: every native object that soa-configs and the inventory ask for, before anything is touched.
+
+Pure but for reading the soa-configs directory: the same tree and the same facts give the same plan, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .engines import docker
+from .mesh import envoy
+from .soaconfigs.errors import InvalidConfigs, did_you_mean
+from .soaconfigs.model import ClusterConfig, Instance
+from .soaconfigs.tree import load
+
+ENGINES = ("docker",)
+
+ARGUMENTS: dict[str, Any] = {
+    "soa_dir": {"type": "path", "required": True},
+    "cluster": {"type": "str", "required": True},
+    "engines": {"type": "dict", "default": {}},
+    "services": {"type": "list", "elements": "str", "default": []},
+    "instances": {"type": "list", "elements": "str", "default": []},
+    "registry": {"type": "str", "required": True},
+    "mesh_address": {"type": "str", "default": "169.254.255.254"},
+    "health_check_program": {"type": "path", "default": "/bin/busybox"},
+    "volumes": {"type": "list", "elements": "str", "default": []},
+    "log_max_size": {"type": "str", "default": "10m"},
+    "log_max_file": {"type": "int", "default": 3},
+}
+
+
+class InvalidSelection(Exception):
+    """A service or instance was asked for that the cluster does not have."""
+
+
+def run(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Read and render. ``args`` is as in :data:`ARGUMENTS`; returns the module's result."""
+    types = tuple(args["engines"]) or ("kubernetes",)
+    try:
+        config = load(args["soa_dir"], args["cluster"], instance_types=types)
+        return {"changed": False, "plan": render(config, args), "warnings": [str(w) for w in config.warnings]}
+    except InvalidConfigs as error:
+        errors = [str(one) for one in error.errors]
+        return {"failed": True, "msg": str(error), "errors": errors}
+    except (InvalidSelection, docker.CannotRender) as error:
+        return {"failed": True, "msg": str(error), "errors": str(error).splitlines()}
+
+
+def render(config: ClusterConfig, args: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan of a cluster.
+
+    :returns: JSON-ready: ``cluster``; ``only`` (what was selected, empty for everything); per engine its
+        ``instances`` by id; ``mesh.namespaces`` by id; ``undeployed`` instance ids; ``warnings``.
+    :raises InvalidSelection: for a service or instance that is not there.
+    :raises docker.CannotRender: for every instance that its engine cannot run, all in one text.
+    """
+    only = _selection(config, args["services"], args["instances"])
+    selected = [instance for instance in config.instances if _matches(instance, only)]
+    objects, warnings = _render_docker(_on_engine(selected, args["engines"], "docker"), _docker_facts(args))
+    return {
+        "cluster": config.cluster,
+        "only": only,
+        "docker": {"instances": objects},
+        "mesh": {"namespaces": {namespace.id: envoy.namespace_json(namespace) for namespace in config.namespaces}},
+        "undeployed": [instance.id for instance in config.undeployed if _matches(instance, only)],
+        "warnings": warnings,
+    }
+
+
+def _on_engine(instances: list[Instance], engines: Mapping[str, str], engine: str) -> list[Instance]:
+    """The instances whose type the inventory gives to an engine; a type is its own engine otherwise."""
+    unknown = sorted({engines[i.instance_type] for i in instances if i.instance_type in engines} - set(ENGINES))
+    if unknown:
+        raise InvalidSelection(f"paasta_engines: unknown engine {', '.join(unknown)}; there are: {', '.join(ENGINES)}")
+    without = sorted(i.id for i in instances if engines.get(i.instance_type, i.instance_type) not in ENGINES)
+    if without:
+        raise InvalidSelection(
+            f"no engine for {', '.join(without)}: map their type to one of {', '.join(ENGINES)} in paasta_engines"
+        )
+    return [i for i in instances if engines.get(i.instance_type, i.instance_type) == engine]
+
+
+def _render_docker(instances: list[Instance], facts: docker.Facts) -> tuple[dict[str, Any], list[str]]:
+    objects: dict[str, Any] = {}
+    refused: list[str] = []
+    warnings: list[str] = []
+    for instance in instances:
+        try:
+            objects[instance.id] = docker.render(instance, facts)
+        except docker.CannotRender as error:
+            refused.append(str(error))
+        warnings += docker.warnings(instance)
+    if refused:
+        raise docker.CannotRender("\n".join(refused))
+    return objects, warnings
+
+
+def _docker_facts(args: Mapping[str, Any]) -> docker.Facts:
+    return docker.Facts(
+        registry=args["registry"],
+        mesh_address=args["mesh_address"],
+        probe=args["health_check_program"],
+        log_max_size=args["log_max_size"],
+        log_max_file=args["log_max_file"],
+        volumes=tuple(args["volumes"]),
+    )
+
+
+def _selection(config: ClusterConfig, services: list[str], instances: list[str]) -> list[str]:
+    """Services and instances (``service.instance``, or a bare instance name within the selected services)."""
+    known = {instance.id for instance in (*config.instances, *config.undeployed)}
+    problems = [
+        f"service {service}: not in the soa-configs of cluster {config.cluster}; {did_you_mean(service, config.services)}"
+        for service in services
+        if service not in config.services
+    ]
+    wanted = [f"{s}.{name}" for name in instances if "." not in name for s in services] + [i for i in instances if "." in i]
+    if any("." not in name for name in instances) and not services:
+        problems.append(f"instance {instances[0]}: say which service, as in instance=web.{instances[0]}")
+    problems += [
+        f"instance {id}: not in the soa-configs of cluster {config.cluster}; {did_you_mean(id, known)}"
+        for id in wanted
+        if id not in known
+    ]
+    if problems:
+        raise InvalidSelection("\n".join(problems))
+    return sorted(set(wanted or services))
+
+
+def _matches(instance: Instance, only: list[str]) -> bool:
+    return not only or instance.id in only or instance.service in only

@@ -1,0 +1,107 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The controller's end of :mod:`host_agent`: one process per host for one run, and the lock of a cluster."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import json
+import os
+import pkgutil
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
+
+from .channel import Channel, Process, Unreachable
+
+#: Seconds for one answer. The slowest is Envoy's list of clusters on a busy host.
+ANSWER_TIMEOUT = 30
+
+
+class AgentError(Exception):
+    """The host answered, and what was asked of it failed there; the text names the host and the reason."""
+
+
+class HostAgent:
+    """Talks to the agent on one host, which is started at the first request."""
+
+    def __init__(self, name: str, channel: Channel) -> None:
+        self.name = name
+        self._channel = channel
+        self._process: Process | None = None
+        self._reader: io.BufferedReader | None = None
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """One request.
+
+        :raises Unreachable: when the host does not answer.
+        :raises AgentError: when it cannot do what is asked.
+        """
+        if self._process is None:
+            self._start()
+        assert self._process is not None and self._reader is not None
+        try:
+            self._process.socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
+            line = self._reader.readline()
+        except OSError as error:
+            raise Unreachable(f"{self.name} ({self._channel.url}): {error}") from error
+        if not line:
+            raise Unreachable(f"{self.name} ({self._channel.url}): {self._process.failure()}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise AgentError(f"{self.name}: {answer['error']}")
+        return answer
+
+    def close(self) -> None:
+        """End the agent, and with it its lock."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _start(self) -> None:
+        source = pkgutil.get_data(__package__, "host_agent.py")
+        assert source is not None
+        self._process = self._channel.start(["python3", "-u", "-c", _quoted(source.decode(), self._channel)])
+        self._process.socket.settimeout(ANSWER_TIMEOUT)
+        self._reader = self._process.socket.makefile("rb")
+
+
+def _quoted(source: str, channel: Channel) -> str:
+    """``ssh`` joins its arguments with spaces and gives them to a shell; ``docker exec`` and a plain start do not."""
+    if channel.prefix[:1] != ("ssh",):
+        return source
+    return "'" + source.replace("'", "'\"'\"'") + "'"
+
+
+def ask_all(agents: Mapping[str, HostAgent], requests: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Ask several hosts at once; the first failure is raised when all have answered."""
+    if not requests:
+        return {}
+    with ThreadPoolExecutor(max_workers=min(32, len(requests))) as pool:
+        futures = {name: pool.submit(agents[name].ask, **request) for name, request in requests.items()}
+    return {name: future.result() for name, future in futures.items()}
+
+
+def lock(agents: Iterable[HostAgent], cluster: str, timeout: float) -> None:
+    """Take the cluster's lock on every host, waiting for another run to end.
+
+    The hosts are taken in the order of their names, so two runs cannot wait for each other. A lock goes with its
+    agent: a run that is killed leaves none behind.
+
+    :param timeout: seconds to wait in all.
+    :raises AgentError: naming who holds the lock and since when.
+    """
+    owner = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()}, since {time.strftime('%H:%M:%S')})"
+    deadline = time.monotonic() + timeout
+    for agent in sorted(agents, key=lambda agent: agent.name):
+        while not (answer := agent.ask("lock", path=f"/run/lock/paasta-{cluster}.lock", owner=owner))["locked"]:
+            held_by = answer["held_by"]
+            if time.monotonic() >= deadline:
+                raise AgentError(f"cluster {cluster} is being changed by {held_by}; waited {timeout:.0f} s, nothing was touched")
+            emit("step", subject=f"cluster {cluster}", text=f"waiting for {held_by} to finish")
+            time.sleep(1)

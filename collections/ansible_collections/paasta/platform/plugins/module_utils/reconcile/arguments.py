@@ -1,0 +1,39 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The arguments of the bulk modules over Docker hosts: plain data, so that it can be read where ``docker`` is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+HOST_OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "url": {"type": "str", "required": True},
+    "address": {"type": "str", "required": True},
+    "pool": {"type": "str", "default": "default"},
+}
+PROXY_OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "url": {"type": "str", "required": True},
+    "admin": {"type": "str", "default": "127.0.0.1:9901"},
+    "directory": {"type": "str", "default": "/var/lib/envoy/eds"},
+}
+INFO_ARGUMENTS: dict[str, Any] = {
+    "cluster": {"type": "str", "required": True},
+    "instances": {"type": "dict", "required": True},
+    "namespaces": {"type": "dict", "default": {}},
+    "only": {"type": "list", "elements": "str", "default": []},
+    "hosts": {"type": "list", "elements": "dict", "required": True, "options": HOST_OPTIONS},
+    "url_host": {"type": "str", "default": "localhost"},
+}
+ARGUMENTS: dict[str, Any] = {
+    **INFO_ARGUMENTS,
+    "undeployed": {"type": "list", "elements": "str", "default": []},
+    "proxies": {"type": "list", "elements": "dict", "default": [], "options": PROXY_OPTIONS},
+    "prune_guard": {"type": "float", "default": 0.5},
+    "lost_guard": {"type": "float", "default": 0.5},
+    "timeout": {"type": "float", "default": 600},
+    "lock_timeout": {"type": "float", "default": 300},
+    "first_port": {"type": "int", "default": 31000},
+    "last_port": {"type": "int", "default": 31999},
+}

@@ -1,0 +1,119 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""How the reconciler reaches a host: one URL, from which both programs and the Docker Engine are reached.
+
+=================================  ==================================================================
+``unix:///run/docker.sock``        this machine, through that socket
+``container://NAME``               the node container NAME, through ``docker exec``
+``ssh://[USER@]HOST[:PORT]``       a real host, through the ``ssh`` client with the user's own settings
+``ssh://…?sudo=1``                 the same, with ``sudo -n`` in front of every program
+=================================  ==================================================================
+
+A program's standard input and output are one socket here, so the Docker Engine's API is spoken through
+``docker system dial-stdio`` exactly as the docker client does it for ``DOCKER_HOST=ssh://…``.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+#: Seconds until a host that does not answer is taken for unreachable.
+CONNECT_TIMEOUT = 10
+
+
+class Unreachable(Exception):
+    """The host does not answer; the text says how it was tried and what came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way to one host.
+
+    :ivar url: as in the inventory (``paasta_host_url``).
+    :ivar prefix: what to put before a program's arguments to run it there.
+    :ivar docker_socket: path of the Engine's socket when it is on this machine, else empty.
+    """
+
+    url: str
+    prefix: tuple[str, ...] = ()
+    docker_socket: str = ""
+
+    @classmethod
+    def parse(cls, url: str) -> Channel:
+        """:raises ValueError: for a URL of another form."""
+        parts = urlsplit(url)
+        if parts.scheme == "unix" and parts.path:
+            return cls(url, (), parts.path)
+        if parts.scheme == "container" and parts.netloc:
+            return cls(url, ("docker", "exec", "-i", parts.netloc))
+        if parts.scheme == "ssh" and parts.hostname:
+            return cls(url, _ssh(parts.hostname, parts.username, parts.port, "1" in parse_qs(parts.query).get("sudo", [])))
+        raise ValueError(f"paasta_host_url {url!r}: expected unix:///SOCKET, container://NAME or ssh://[USER@]HOST[:PORT]")
+
+    def start(self, arguments: Sequence[str]) -> Process:
+        """Run a program on the host with its input and output on a socket."""
+        ours, theirs = socket.socketpair()
+        try:
+            process = subprocess.Popen(
+                [*self.prefix, *arguments], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True
+            )
+        except OSError as error:
+            ours.close()
+            raise Unreachable(f"{self.url}: cannot run {(*self.prefix, *arguments)[0]}: {error.strerror}") from error
+        finally:
+            theirs.close()
+        return Process(self.url, process, ours)
+
+
+@dataclass(slots=True)
+class Process:
+    """A program on a host; ``socket`` is its standard input and output."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
+    _closed: bool = field(default=False)
+
+    def failure(self) -> str:
+        """Why the program ended, in its own last words."""
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            return "no answer"
+        assert self.process.stderr is not None
+        words = self.process.stderr.read().decode(errors="replace").strip().splitlines()
+        return words[-1] if words else f"exit status {self.process.returncode}"
+
+    def close(self) -> None:
+        """End the program; its standard input closes, and what ignores that is killed."""
+        if self._closed:
+            return
+        self._closed = True
+        self.socket.close()
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stderr:
+            self.process.stderr.close()
+
+
+def _ssh(host: str, user: str | None, port: int | None, sudo: bool) -> tuple[str, ...]:
+    options = [
+        "-T",
+        "-o", "BatchMode=yes",
+        "-o", f"ConnectTimeout={CONNECT_TIMEOUT}",
+        "-o", "ServerAliveInterval=15",
+        "-o", "ControlMaster=auto",
+        "-o", "ControlPath=~/.ssh/paasta-%C",
+        "-o", "ControlPersist=60s",
+    ]  # fmt: skip
+    if port:
+        options += ["-p", str(port)]
+    target = f"{user}@{host}" if user else host
+    return ("ssh", *options, target, "--", *(("sudo", "-n") if sudo else ()))

@@ -1,0 +1,247 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bring all instances of a host group to the plan: the work of ``docker_instances`` and ``docker_instances_info``.
+
+Prepare (connect, lock, look, place, guard, pull), then let :class:`~.rollout.Rollout` act until the plan runs.
+Everything that can be refused is refused while nothing has been touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.engines.placement import Demand, NoHost, place
+from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
+
+from .agents import AgentError, HostAgent, lock
+from .channel import Channel, Unreachable
+from .decision import Wanted, decide, difference
+from .difference import Difference
+from .fleet import Fleet, Host, HostError
+from .proxies import Proxies, Proxy
+from .replicas import HEALTHY, STARTING, Replica
+from .rollout import Rollout, Task
+
+class Refused(Exception):
+    """The run stops before anything was touched; the text says why and what to do."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What a run works with."""
+
+    fleet: Fleet
+    agents: dict[str, HostAgent]
+    proxies: list[Proxy]
+    warnings: list[str]
+
+
+def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
+    """Reconcile. ``args`` is as in :data:`~.arguments.ARGUMENTS`; returns the module's result."""
+    try:
+        with _session(args, args["lost_guard"]) as session:
+            return _reconcile(session, args, check_mode, diff)
+    except (Refused, Unreachable, AgentError, HostError, NoHost, ValueError) as error:
+        return {"failed": True, "msg": str(error)}
+
+
+def gather(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Look only. ``args`` is as in :data:`~.arguments.INFO_ARGUMENTS`; returns the module's result."""
+    try:
+        with _session({**args, "proxies": []}, lost_guard=1.0) as session:
+            wanted = {id: Wanted.parse(id, plan) for id, plan in args["instances"].items()}
+            replicas = _grouped(session.fleet.observe(), args["only"])
+            for id in replicas.keys() - wanted.keys():
+                wanted[id] = Wanted.nothing(id)
+            rows = [row(wanted[id], replicas.get(id, []), args, "") for id in sorted(wanted)]
+            return {"changed": False, "instances": rows, "warnings": session.warnings, "lost": session.fleet.lost}
+    except (Refused, Unreachable, HostError, ValueError) as error:
+        return {"failed": True, "msg": str(error)}
+
+
+@contextmanager
+def _session(args: Mapping[str, Any], lost_guard: float) -> Iterator[Session]:
+    """Connect to the hosts that answer; too many that do not are a broken network, not lost hosts.
+
+    :raises Refused: when more than the guarded share is lost.
+    """
+    hosts = [Host(h["name"], h["address"], h.get("pool") or "default", Channel.parse(h["url"])) for h in args["hosts"]]
+    port_range = (args.get("first_port", 0), args.get("last_port", 0))
+    fleet = Fleet(hosts, args["cluster"], port_range)
+    channels = {host.name: host.channel for host in hosts}
+    channels |= {proxy["name"]: Channel.parse(proxy["url"]) for proxy in args["proxies"]}
+    agents = {name: HostAgent(name, channel) for name, channel in channels.items()}
+    try:
+        fleet.connect()
+        lost = [f"  {reason}" for _name, reason in sorted(fleet.lost.items())]
+        if lost and len(lost) > lost_guard * len(hosts):
+            raise Refused(
+                f"{len(lost)} of {len(hosts)} hosts do not answer, more than lost_guard {lost_guard:g} allows to be "
+                "replaced; nothing was touched. Bring them back or take them out of the inventory:\n" + "\n".join(lost)
+            )
+        warnings = [f"{name} does not answer, its replicas are placed on other hosts: {reason}"
+                    for name, reason in sorted(fleet.lost.items())]  # fmt: skip
+        proxies = _answering(args["proxies"], agents, fleet, warnings)
+        yield Session(fleet, agents, proxies, warnings)
+    finally:
+        fleet.close()
+        for agent in agents.values():
+            agent.close()
+
+
+def _answering(
+    proxies: Iterable[Mapping[str, Any]], agents: Mapping[str, HostAgent], fleet: Fleet, warnings: list[str]
+) -> list[Proxy]:
+    """The proxies whose hosts answer. One that answers without a working Envoy is an error: it would miss changes."""
+    found = []
+    for options in proxies:
+        proxy = Proxy(options["name"], options["admin"], options["directory"])
+        if proxy.name in fleet.lost:
+            continue
+        try:
+            agents[proxy.name].ask("mesh", directory=proxy.directory, files=None, admin=proxy.admin)
+        except Unreachable as error:
+            warnings.append(f"{proxy.name} does not answer, its proxy is left as it is: {error}")
+            continue
+        except AgentError as error:
+            raise Refused(f"{error}; nothing was touched. Repair the host with playbooks/bootstrap.yml") from error
+        found.append(proxy)
+    return found
+
+
+def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
+    fleet = session.fleet
+    if not check_mode:
+        emit("step", subject=f"cluster {fleet.cluster}", text="taking the lock")
+        lock((session.agents[name] for name in fleet.hosts), fleet.cluster, args["lock_timeout"])
+        emit("done", subject=f"cluster {fleet.cluster}", text="locked")
+    observed = fleet.observe()
+    replicas = _grouped(observed, args["only"])
+    wanted = {id: Wanted.parse(id, plan) for id, plan in sorted(args["instances"].items())}
+    for id in _to_prune(wanted, replicas, args):
+        wanted[id] = Wanted.nothing(id)
+    targets = _targets(wanted, replicas, observed, fleet)
+    tasks = {
+        id: Task(want, targets.get(id, {}), difference(want, targets.get(id, {}), replicas.get(id, [])))
+        for id, want in wanted.items()
+    }
+    proxies = Proxies(session.proxies, session.agents, args["namespaces"])
+    if check_mode:
+        changed = any(_acts(task, replicas.get(id, [])) for id, task in tasks.items())
+        changed = changed or bool(proxies.differing(proxies.files(observed, (), ())))
+        rows = [row(task.wanted, replicas.get(id, []), args, task.difference.reason()) for id, task in tasks.items()]
+        return _result(changed, tasks, rows, session, diff)
+    rollout = Rollout(fleet, proxies, tasks, args["timeout"])
+    changed = rollout.run()
+    replicas = _grouped(fleet.observe(), args["only"])
+    rows = [
+        row(task.wanted, replicas.get(id, []), args, task.difference.reason(), task.error) for id, task in tasks.items()
+    ]
+    result = _result(changed, tasks, rows, session, diff)
+    errors = [f"{id}: {task.error}" for id, task in tasks.items() if task.error]
+    if errors:
+        count = f"{len(errors)} of {len(tasks)} instances"
+        result |= {"failed": True, "msg": f"{count} did not reach the plan:\n" + "\n".join(errors), "errors": errors}
+    return result
+
+
+def _grouped(replicas: Iterable[Replica], only: Iterable[str]) -> dict[str, list[Replica]]:
+    """By instance, and only those selected: ``only`` names services and instances, empty means all."""
+    selected = set(only)
+    groups: dict[str, list[Replica]] = {}
+    for replica in replicas:
+        service = replica.instance_id.partition(".")[0]
+        if not selected or selected & {replica.instance_id, service}:
+            groups.setdefault(replica.instance_id, []).append(replica)
+    return groups
+
+
+def _to_prune(
+    wanted: Mapping[str, Wanted], replicas: Mapping[str, list[Replica]], args: Mapping[str, Any]
+) -> list[str]:
+    """Instances that run and are no longer declared.
+
+    An instance that is declared and has no deployment is left alone: a lost deployments.json must not stop anything.
+
+    :raises Refused: when they are more than the guarded share of all that run.
+    """
+    obsolete = sorted(replicas.keys() - wanted.keys() - set(args["undeployed"]))
+    if obsolete and len(obsolete) > args["prune_guard"] * len(replicas):
+        raise Refused(
+            f"{len(obsolete)} of {len(replicas)} running instances are not in the plan, more than prune_guard "
+            f"{args['prune_guard']:g} allows to be removed; nothing was touched. If that is intended, run again with "
+            f"a higher prune_guard (1 allows all). They are: {', '.join(obsolete)}"
+        )
+    return obsolete
+
+
+def _targets(
+    wanted: Mapping[str, Wanted], replicas: Mapping[str, list[Replica]], observed: list[Replica], fleet: Fleet
+) -> dict[str, dict[str, int]]:
+    """Where replicas are to run: what already runs as wanted stays, the rest is spread."""
+    demands = []
+    for id, want in wanted.items():
+        current: dict[str, int] = {}
+        for replica in replicas.get(id, []):
+            if want.is_current(replica) and replica.state in (HEALTHY, STARTING):
+                current[replica.host] = current.get(replica.host, 0) + 1
+        demands.append(Demand(id, want.replicas, want.pool, current))
+    others: dict[str, int] = {}
+    for replica in observed:
+        if replica.instance_id not in wanted:
+            others[replica.host] = others.get(replica.host, 0) + 1
+    return place(demands, {host.name: host.pool for host in fleet.hosts.values()}, others)
+
+
+def _acts(task: Task, replicas: list[Replica]) -> bool:
+    """Whether anything would be created or drained; that a replica is still starting is no change."""
+    everywhere = {replica.container for replica in replicas}
+    decision = decide(task.wanted, task.target, replicas, everywhere, ())
+    return bool(decision.create or decision.drain or task.difference)
+
+
+def _result(
+    changed: bool, tasks: Mapping[str, Task], rows: list[dict[str, Any]], session: Session, diff: bool
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "changed": changed,
+        "instances": rows,
+        "warnings": session.warnings,
+        "lost": session.fleet.lost,
+    }
+    if diff:
+        differences: list[Difference] = [task.difference for task in tasks.values() if task.difference]
+        result["diff"] = [found.as_diff() for found in differences]
+    return result
+
+
+def row(
+    wanted: Wanted, replicas: list[Replica], args: Mapping[str, Any], reason: str, error: str = ""
+) -> dict[str, Any]:
+    """One line of the table that people read, and that other playbooks can test."""
+    healthy = [replica for replica in replicas if replica.state == HEALTHY]
+    versions = sorted({replica.git_sha[:8] for replica in replicas})
+    late = [f"{replica.name} on {replica.host}: {replica.detail}" for replica in replicas if replica.detail]
+    hosts: dict[str, int] = {}
+    for replica in replicas:
+        hosts[replica.host] = hosts.get(replica.host, 0) + 1
+    ports = [
+        namespace["proxy_port"]
+        for name in wanted.registrations
+        if (namespace := args["namespaces"].get(name)) and namespace["proxy_port"]
+    ]
+    return {
+        "id": wanted.id,
+        "engine": "docker",
+        "replicas": wanted.replicas,
+        "ready": len(healthy),
+        "current": sum(wanted.is_current(replica) for replica in healthy),
+        "git_sha": ",".join(versions),
+        "hosts": hosts,
+        "url": f"http://{args['url_host']}:{ports[0]}/" if ports else "",
+        "reason": reason,
+        "problem": error or "; ".join(late),
+    }

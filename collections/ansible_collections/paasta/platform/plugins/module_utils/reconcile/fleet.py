@@ -1,0 +1,227 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The Docker Engines of a host group as one: what runs there, and the few things that are done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import docker
+import requests
+
+from ansible_collections.paasta.platform.plugins.module_utils.engines.docker import replica_body
+from ansible_collections.paasta.platform.plugins.module_utils.engines.ports import allocate
+
+from .channel import Channel, Unreachable
+from .docker_api import connect
+from .replicas import Replica, parse_time, read
+
+#: How often another port is tried when a program that is no container holds the one allocated.
+PORT_ATTEMPTS = 5
+
+#: Lines of a container's output that an error shows.
+LOG_LINES = 15
+
+T = TypeVar("T")
+
+
+class HostError(Exception):
+    """A Docker Engine refused something; the text names the host, the action and the Engine's own reason."""
+
+
+@dataclass(slots=True)
+class Host:
+    """One host of the group.
+
+    :ivar address: where other hosts reach its published ports.
+    :ivar clock: how far the host's clock is ahead of this machine's.
+    :ivar busy_ports: ports found to be held by something that is no container.
+    """
+
+    name: str
+    address: str
+    pool: str
+    channel: Channel
+    client: docker.APIClient | None = None
+    clock: timedelta = timedelta()
+    ports: set[int] = field(default_factory=set)
+    busy_ports: set[int] = field(default_factory=set)
+
+    def call(self, action: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Call the Engine, turning its errors into one that says who, what and why.
+
+        :raises HostError: when the Engine refuses.
+        :raises Unreachable: when it does not answer.
+        """
+        try:
+            return function(*args, **kwargs)
+        except docker.errors.APIError as error:
+            raise HostError(f"{self.name}: {action}: {error.explanation or error}") from error
+        except docker.errors.DockerException as error:
+            raise HostError(f"{self.name}: {action}: {error}") from error
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise Unreachable(f"{self.name}: {action}: {error}") from error
+
+
+class Fleet:
+    """The reachable hosts of a group, for one cluster and one run."""
+
+    def __init__(self, hosts: Iterable[Host], cluster: str, port_range: tuple[int, int]) -> None:
+        self.cluster = cluster
+        self.hosts = {host.name: host for host in hosts}
+        self.lost: dict[str, str] = {}
+        self._port_range = port_range
+        workers = max(4, 4 * len(self.hosts))
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="docker")
+        # Stopping takes as long as a service likes; it must not keep the others waiting.
+        self._removals = ThreadPoolExecutor(workers, thread_name_prefix="docker-remove")
+
+    def connect(self) -> None:
+        """Connect to every host; those that do not answer go to :attr:`lost` with the reason."""
+        hosts = list(self.hosts.values())
+        for host, failure in zip(hosts, self._pool.map(_try(_connect), hosts), strict=True):
+            if isinstance(failure, Unreachable):
+                self.lost[host.name] = str(failure)
+                del self.hosts[host.name]
+
+    def close(self) -> None:
+        """Wait for what is under way, and close the connections."""
+        self._removals.shutdown(wait=True)
+        self._pool.shutdown(wait=True)
+        for host in self.hosts.values():
+            if host.client is not None:
+                host.client.close()
+
+    def observe(self) -> list[Replica]:
+        """Every container of the cluster on every host, sorted by name.
+
+        :raises Unreachable: when a host is lost in the middle of the run.
+        """
+        found = self._pool.map(self._observe_host, list(self.hosts.values()))
+        return sorted((replica for replicas in found for replica in replicas), key=lambda r: (r.name, r.host))
+
+    def _observe_host(self, host: Host) -> list[Replica]:
+        assert host.client is not None
+        containers = host.call("list containers", host.client.containers, all=True)
+        host.ports = {port["PublicPort"] for item in containers for port in item["Ports"] if "PublicPort" in port}
+        now = datetime.now(UTC) + host.clock
+        replicas = []
+        for container in containers:
+            labels = container["Labels"] or {}
+            if labels.get("paasta_cluster") != self.cluster or "paasta_service" not in labels:
+                continue
+            try:
+                inspect = host.client.inspect_container(container["Id"])
+            except docker.errors.NotFound:
+                continue  # it was removed since it was listed
+            replicas.append(read(inspect, host.name, host.address, now))
+        host.ports |= {replica.port for replica in replicas}
+        return replicas
+
+    def pull(self, images: Mapping[str, Collection[str]]) -> dict[tuple[str, str], str]:
+        """Make images present: host → images. Returns (host, image) → the reason, for those that cannot be had."""
+        jobs = [(self.hosts[name], image) for name, wanted in sorted(images.items()) for image in sorted(wanted)]
+        outcomes = self._pool.map(_try(_pull), *zip(*jobs, strict=True)) if jobs else []
+        return {
+            (host.name, image): str(failure)
+            for (host, image), failure in zip(jobs, outcomes, strict=True)
+            if isinstance(failure, Exception)
+        }
+
+    def create(self, requests_: Iterable[tuple[str, str, Mapping[str, Any], int]]) -> list[str | HostError]:
+        """Create and start replicas: (host, name, container, container_port) each.
+
+        :returns: for each, in order, the container's id or why it does not run.
+        """
+        jobs = []
+        for host_name, name, container, container_port in requests_:
+            host = self.hosts[host_name]
+            port = self._allocate(host, name)
+            jobs.append((host, name, container, container_port, port))
+        if not jobs:
+            return []
+        return list(self._pool.map(_try(self._create), *zip(*jobs, strict=True)))
+
+    def _allocate(self, host: Host, name: str) -> int:
+        port = allocate(name, host.ports | host.busy_ports, *self._port_range)
+        host.ports.add(port)
+        return port
+
+    def _create(self, host: Host, name: str, container: Mapping[str, Any], container_port: int, port: int) -> str:
+        assert host.client is not None
+        for attempt in range(PORT_ATTEMPTS):
+            body = replica_body(dict(container), host=host.name, port=port, container_port=container_port)
+            created = host.call(f"create {name}", host.client.create_container_from_config, body, name)
+            try:
+                host.call(f"start {name}", host.client.start, created["Id"])
+                return str(created["Id"])
+            except HostError as error:
+                # A container that never started holds nothing; left behind it would only confuse the next run.
+                host.call(f"remove {name}", host.client.remove_container, created["Id"], v=True, force=True)
+                busy = "address already in use" in str(error) or "port is already allocated" in str(error)
+                if not busy or attempt == PORT_ATTEMPTS - 1:
+                    raise
+                host.busy_ports.add(port)
+                port = self._allocate(host, name)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def remove(self, replica: Replica, done: Callable[[Exception | None], None]) -> None:
+        """Stop a replica (SIGTERM, then its own stop time-out) and remove it, in the background."""
+
+        def work() -> None:
+            host = self.hosts[replica.host]
+            assert host.client is not None
+            try:
+                if replica.inspect["State"]["Running"]:
+                    host.call(f"stop {replica.name}", host.client.stop, replica.container)
+                host.call(f"remove {replica.name}", host.client.remove_container, replica.container, v=True, force=True)
+            except (HostError, Unreachable) as error:
+                gone = isinstance(error.__cause__, docker.errors.NotFound)
+                done(None if gone else error)
+                return
+            done(None)
+
+        self._removals.submit(work)
+
+    def last_output(self, replica: Replica) -> str:
+        """The last lines that a container wrote."""
+        host = self.hosts[replica.host]
+        assert host.client is not None
+        output = host.call("read logs", host.client.logs, replica.container, tail=LOG_LINES)
+        text: str = output.decode(errors="replace").strip()
+        return text or "(the container wrote nothing)"
+
+
+def _connect(host: Host) -> None:
+    before = datetime.now(UTC)
+    host.client = connect(host.channel)
+    host.clock = parse_time(host.call("info", host.client.info)["SystemTime"]) - before
+
+
+def _pull(host: Host, image: str) -> None:
+    assert host.client is not None
+    try:
+        host.client.inspect_image(image)
+        return
+    except docker.errors.ImageNotFound:
+        pass
+    repository, _colon, tag = image.rpartition(":")
+    for line in host.call(f"pull {image}", host.client.pull, repository, tag=tag, stream=True, decode=True):
+        if "error" in line:
+            raise HostError(f"{host.name}: pull {image}: {line['error']}")
+
+
+def _try(function: Callable[..., T]) -> Callable[..., T | HostError | Unreachable]:
+    """The function, with its expected errors returned: a pool's ``map`` would stop at the first one."""
+
+    def attempt(*args: Any) -> T | HostError | Unreachable:
+        try:
+            return function(*args)
+        except (HostError, Unreachable) as error:
+            return error
+
+    return attempt

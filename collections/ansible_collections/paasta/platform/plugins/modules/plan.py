@@ -1,0 +1,137 @@
+#!/usr/bin/python
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: plan
+short_description: Read soa-configs and render everything that a cluster should run
+version_added: 0.1.0
+author: The paasta authors (@paasta)
+description:
+  - Reads a soa-configs directory once, checks it, and returns the native objects of every instance and the namespaces
+    of the mesh. Needs no cluster, no Docker and no network, and changes nothing.
+  - Every mistake in the directory is reported at once, each with file, line, key and what would be right.
+options:
+  soa_dir:
+    description: The soa-configs directory.
+    type: path
+    required: true
+  cluster:
+    description: The cluster, as in the names C(<type>-<cluster>.yaml).
+    type: str
+    required: true
+  engines:
+    description:
+      - Which engine runs which instance type, for example V({"kubernetes": "docker"}). A type that is not named is
+        its own engine.
+      - Only the files of these types are read; V(kubernetes) when empty.
+    type: dict
+    default: {}
+  services:
+    description: Only these services.
+    type: list
+    elements: str
+    default: []
+  instances:
+    description: Only these instances, as C(service.instance), or by name within O(services).
+    type: list
+    elements: str
+    default: []
+  registry:
+    description: The image registry as hosts reach it, put before every image's name.
+    type: str
+    required: true
+  mesh_address:
+    description: Where containers reach their host's proxy, given to them as E(PAASTA_MESH_ADDRESS).
+    type: str
+    default: 169.254.255.254
+  health_check_program:
+    description: A static busybox on the hosts, which performs http and tcp health checks inside containers.
+    type: path
+    default: /bin/busybox
+  volumes:
+    description: Bind mounts of every container, as C(host:container:ro).
+    type: list
+    elements: str
+    default: []
+  log_max_size:
+    description: Size at which a container's log is rotated.
+    type: str
+    default: 10m
+  log_max_file:
+    description: How many rotated logs are kept.
+    type: int
+    default: 3
+attributes:
+  check_mode:
+    support: full
+    description: Never changes anything.
+  diff_mode:
+    support: none
+    description: Never changes anything.
+  idempotent:
+    support: full
+    description: The same files give the same plan.
+"""
+
+EXAMPLES = r"""
+- name: Read soa-configs
+  paasta.platform.plan:
+    soa_dir: /nail/etc/services
+    cluster: norcal-prod
+    engines:
+      kubernetes: docker
+    registry: registry.example.org:5000
+  register: paasta_plan
+"""
+
+RETURN = r"""
+plan:
+  description: What the cluster should run.
+  type: dict
+  returned: success
+  contains:
+    cluster:
+      description: The cluster.
+      type: str
+    only:
+      description: What was selected; empty for everything.
+      type: list
+      elements: str
+    docker:
+      description: C(instances) of the engine docker, by id.
+      type: dict
+    mesh:
+      description: C(namespaces) of the mesh, by id.
+      type: dict
+    undeployed:
+      description: Instances whose deploy group has not been marked for deployment.
+      type: list
+      elements: str
+    warnings:
+      description: What the engines do not carry out.
+      type: list
+      elements: str
+errors:
+  description: Every mistake found.
+  type: list
+  elements: str
+  returned: failure
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.paasta.platform.plugins.module_utils.plan import ARGUMENTS, run
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    result = run(module.params)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
