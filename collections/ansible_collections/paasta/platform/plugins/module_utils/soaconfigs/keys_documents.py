@@ -191,9 +191,9 @@ _STEP_KEYS = (
 )
 
 STEP = Struct(_STEP_KEYS)
-_PARALLEL = Struct((Key("parallel", ListOf(STEP, minimum_length=1), "steps at the same time", required=True),))
-# A mapping with parallel in it is judged as that, any other as a step: OneOf would explain the wrong one.
-_PIPELINE = ListOf(Struct((*(replace(key, required=False) for key in _STEP_KEYS), *_PARALLEL.keys)))
+_PARALLEL = Key("parallel", ListOf(STEP, minimum_length=1), "steps at the same time")
+# An entry is a step or has parallel steps; that it is one of the two is checked where the pipeline is read.
+_PIPELINE = ListOf(Struct((*(replace(key, required=False) for key in _STEP_KEYS), _PARALLEL)))
 
 DEPLOY = Struct(
     (
