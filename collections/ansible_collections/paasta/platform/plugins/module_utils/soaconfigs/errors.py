@@ -28,7 +28,7 @@ class ConfigError:
         place = self.file
         if self.line:
             place += f":{self.line}:{self.column}"
-        text = f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+        text = ": ".join(part for part in (place, self.key, self.message) if part)
         return f"{text}; {self.hint}" if self.hint else text
 
 

@@ -142,14 +142,22 @@ def load_namespaces(soa: SoaDir, service: str, problems: Problems) -> dict[str, 
     return namespaces
 
 
+def load_pipeline(soa: SoaDir, service: str) -> frozenset[str] | None:
+    """The deploy groups of deploy.yaml, whatever else is wrong in it; None when there is no such file."""
+    if not soa.has(service, "deploy.yaml"):
+        return None
+    document = soa.yaml(service, "deploy.yaml")
+    return _pipeline(Part(document, (), document.value), Problems())
+
+
 def _pipeline(deploy: Part, problems: Problems) -> frozenset[str] | None:
     """The deploy groups of a pipeline; None when it could not be read, for then nothing can be missing from it."""
     entries = deploy.value.get("pipeline")
     # An unreadable entry takes the whole list out of the part, though its other groups are as good as ever.
     if entries is None:
         entries = deploy.document.value.get("pipeline")
-        if not isinstance(entries, list):
-            return None
+    if not isinstance(entries, list):
+        return None
     groups: set[str] = set()
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
