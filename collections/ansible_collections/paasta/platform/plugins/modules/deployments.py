@@ -1,8 +1,6 @@
 #!/usr/bin/python
-
-# Copyright: (c) 2026, the paasta.platform authors
-# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt) or Apache-2.0, at your option
-# SPDX-License-Identifier: GPL-3.0-or-later OR Apache-2.0
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
 
 from __future__ import annotations
 
@@ -10,8 +8,7 @@ DOCUMENTATION = r"""
 module: deployments
 short_description: Mark versions for deployment, start and stop instances
 version_added: 0.1.0
-author:
-  - paasta.platform authors (@paasta)
+author: The paasta authors (@paasta)
 description:
   - Writes C(deployments.json) (version 2) of any number of services in a soa-configs directory. It is the record of
     which version each deploy group runs, and of which instances are stopped. Nothing is deployed by it.

@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """From checked mappings to the typed model: PaaSTA's derived values, and the table's defaults."""
 

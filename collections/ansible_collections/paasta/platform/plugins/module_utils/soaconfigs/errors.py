@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong in a soa-configs tree, as data: one record per mistake, all mistakes in one exception."""
 

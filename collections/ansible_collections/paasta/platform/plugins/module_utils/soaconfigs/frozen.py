@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """Read-only versions of what YAML gives: mappings that are still dicts (so JSON takes them), lists as tuples."""
 

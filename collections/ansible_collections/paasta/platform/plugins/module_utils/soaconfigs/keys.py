@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """THE table of keys: every document kind, its keys, their types, bounds, defaults, units and meaning.
 

@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """Rows of the table of keys: service.yaml, smartstack.yaml and deploy.yaml. Read through ``keys``."""
 

@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """Rows of the table of keys: what an instance may say. Read through ``keys``."""
 

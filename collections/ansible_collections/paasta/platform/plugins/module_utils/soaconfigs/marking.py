@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """Write deployments.json of many services at once: what is marked for deployment, started, stopped, bounced.
 

@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """What soa-configs say, typed and immutable: the only thing engines and the mesh ever see of the files.
 

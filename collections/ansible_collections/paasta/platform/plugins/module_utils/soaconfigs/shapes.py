@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """The vocabulary of the table of keys: what a value may be, as data that can be checked, described and published."""
 

@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """Load everything one cluster should run from a soa-configs directory, or say everything that is wrong with it."""
 
