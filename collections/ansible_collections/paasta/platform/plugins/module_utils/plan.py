@@ -113,16 +113,18 @@ def _docker_facts(args: Mapping[str, Any]) -> docker.Facts:
 def _selection(config: ClusterConfig, services: list[str], instances: list[str]) -> list[str]:
     """Services and instances (``service.instance``, or a bare instance name within the selected services)."""
     known = {instance.id for instance in (*config.instances, *config.undeployed)}
+    nowhere = f"not in the soa-configs of cluster {config.cluster}"
     problems = [
-        f"service {service}: not in the soa-configs of cluster {config.cluster}; {did_you_mean(service, config.services)}"
+        f"service {service}: {nowhere}; {did_you_mean(service, config.services)}"
         for service in services
         if service not in config.services
     ]
-    wanted = [f"{s}.{name}" for name in instances if "." not in name for s in services] + [i for i in instances if "." in i]
+    wanted = [f"{service}.{name}" for name in instances if "." not in name for service in services]
+    wanted += [id for id in instances if "." in id]
     if any("." not in name for name in instances) and not services:
         problems.append(f"instance {instances[0]}: say which service, as in instance=web.{instances[0]}")
     problems += [
-        f"instance {id}: not in the soa-configs of cluster {config.cluster}; {did_you_mean(id, known)}"
+        f"instance {id}: {nowhere}; {did_you_mean(id, known)}"
         for id in wanted
         if id not in known
     ]

@@ -17,7 +17,8 @@ description:
   - Ports that another program holds are refused, all at once, before anything is changed.
 options:
   namespaces:
-    description: The namespaces by C(service.namespace), as RV(paasta.platform.plan#module:plan) has them in C(mesh.namespaces).
+    description:
+      - The namespaces by C(service.namespace), as M(paasta.platform.plan) has them in C(mesh.namespaces).
     type: dict
     required: true
   addresses:

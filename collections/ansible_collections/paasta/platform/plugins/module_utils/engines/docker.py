@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import HealthCheck, Instance
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import HealthCheck, Instance, Version
 
 #: Capabilities that PaaSTA takes from every container unless ``cap_add`` keeps them (PaaSTA: ``utils.CAPS_DROP``).
 CAPABILITIES_DROPPED = (
@@ -69,20 +69,21 @@ class Facts:
 def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     """One instance as the reconciler takes it: what to run, how often, and how to replace it.
 
-    :param instance: must have a version.
     :returns: JSON-ready; ``container`` is the Engine API's own create body.
-    :raises CannotRender: when the instance uses something that must not be ignored.
+    :raises CannotRender: when the instance has no version, or uses something that must not be ignored.
     """
-    assert instance.version is not None, f"{instance.id} has no version to render"
+    version = instance.version
+    if version is None:
+        raise CannotRender(f"{instance.id}: deploy group {instance.deploy_group} has not been marked for deployment")
     _refuse(instance)
-    container = _container(instance, facts)
+    container = _container(instance, version, facts)
     config_sha = _config_sha(container, instance.force_bounce)
     container["Labels"] |= {"paasta_config_sha": config_sha}
     return {
         "service": instance.service,
         "instance": instance.name,
-        "git_sha": instance.version.git_sha,
-        "image_version": instance.version.image_version,
+        "git_sha": version.git_sha,
+        "image_version": version.image_version,
         "config_sha": config_sha,
         "replicas": instance.replicas,
         "pool": instance.pool,
@@ -126,32 +127,30 @@ def _refuse(instance: Instance) -> None:
         raise CannotRender(f"{instance.id}: healthcheck_mode https: engine docker can check http, tcp and cmd")
 
 
-def _container(instance: Instance, facts: Facts) -> dict[str, Any]:
-    assert instance.version is not None
+def _container(instance: Instance, version: Version, facts: Facts) -> dict[str, Any]:
     return {
-        "Image": f"{facts.registry}/{instance.version.docker_image}",
-        "Env": [f"{name}={value}" for name, value in sorted(_environment(instance, facts).items())],
+        "Image": f"{facts.registry}/{version.docker_image}",
+        "Env": [f"{name}={value}" for name, value in sorted(_environment(instance, version, facts).items())],
         "Entrypoint": _entrypoint(instance.cmd),
         "Cmd": list(instance.args) or None,
         "ExposedPorts": {f"{instance.container_port}/tcp": {}},
-        "Labels": _labels(instance),
+        "Labels": _labels(instance, version),
         "Healthcheck": _healthcheck(instance.healthcheck, instance.container_port),
         "StopTimeout": 10,
         "HostConfig": _host_config(instance, facts),
     }
 
 
-def _environment(instance: Instance, facts: Facts) -> dict[str, str]:
+def _environment(instance: Instance, version: Version, facts: Facts) -> dict[str, str]:
     """The instance's own ``env`` and what PaaSTA gives to every container (reference: injected environment)."""
-    assert instance.version is not None
     injected = {
         "PAASTA_SERVICE": instance.service,
         "PAASTA_INSTANCE": instance.name,
         "PAASTA_CLUSTER": instance.cluster,
         "PAASTA_INSTANCE_TYPE": instance.instance_type,
         "PAASTA_DEPLOY_GROUP": instance.deploy_group,
-        "PAASTA_DOCKER_IMAGE": instance.version.docker_image,
-        "PAASTA_GIT_SHA": instance.version.git_sha[:8],
+        "PAASTA_DOCKER_IMAGE": version.docker_image,
+        "PAASTA_GIT_SHA": version.git_sha[:8],
         "PAASTA_RESOURCE_CPUS": _number(instance.cpus),
         "PAASTA_RESOURCE_MEM": _number(instance.mem),
         "PAASTA_RESOURCE_DISK": _number(instance.disk),
@@ -159,8 +158,8 @@ def _environment(instance: Instance, facts: Facts) -> dict[str, str]:
         "PAASTA_MESH_ADDRESS": facts.mesh_address,
         "AWS_SDK_UA_APP_ID": instance.id[:50],
     }
-    if instance.version.image_version:
-        injected["PAASTA_IMAGE_VERSION"] = instance.version.image_version
+    if version.image_version:
+        injected["PAASTA_IMAGE_VERSION"] = version.image_version
     if instance.team:
         injected["PAASTA_MONITORING_TEAM"] = instance.team
     return injected | dict(instance.env)
@@ -177,15 +176,14 @@ def _entrypoint(cmd: str | tuple[str, ...] | None) -> list[str] | None:
     return ["sh", "-c", cmd] if isinstance(cmd, str) else list(cmd)
 
 
-def _labels(instance: Instance) -> dict[str, str]:
+def _labels(instance: Instance, version: Version) -> dict[str, str]:
     """``paasta_service`` and ``paasta_instance`` are PaaSTA's own; the rest says what the reconciler must know."""
-    assert instance.version is not None
     return {
         "paasta_cluster": instance.cluster,
         "paasta_service": instance.service,
         "paasta_instance": instance.name,
-        "paasta_git_sha": instance.version.git_sha,
-        "paasta_image_version": instance.version.image_version or "",
+        "paasta_git_sha": version.git_sha,
+        "paasta_image_version": version.image_version or "",
         "paasta_container_port": str(instance.container_port),
         "paasta_registrations": ",".join(instance.registrations),
         "paasta_weight": str(instance.weight),
@@ -207,8 +205,7 @@ def _healthcheck(check: HealthCheck | None, port: int) -> dict[str, Any]:
 def _test(check: HealthCheck, port: int) -> list[str]:
     timeout = str(max(1, round(check.timeout)))
     if check.mode == "cmd":
-        assert check.cmd is not None
-        return ["CMD", "/bin/sh", "-c", check.cmd]
+        return ["CMD", "/bin/sh", "-c", str(check.cmd)]
     if check.mode == "tcp":
         return ["CMD", PROBE_MOUNT, "nc", "-z", "-w", timeout, "127.0.0.1", str(port)]
     return ["CMD", PROBE_MOUNT, "wget", "-q", "-O", "/dev/null", "-T", timeout, f"http://127.0.0.1:{port}{check.uri}"]

@@ -213,7 +213,8 @@ def _cluster(name: str, namespace: JsonObject, endpoint_directory: str) -> JsonO
         "health_checks": [_health_check(name, namespace)],
     }
     if namespace["mode"] == "http2":
-        options = {"@type": "type.googleapis.com/" + _UPSTREAM_HTTP, "explicit_http_config": {"http2_protocol_options": {}}}
+        explicit: JsonObject = {"explicit_http_config": {"http2_protocol_options": {}}}
+        options = {"@type": f"type.googleapis.com/{_UPSTREAM_HTTP}", **explicit}
         cluster["typed_extension_protocol_options"] = {_UPSTREAM_HTTP: options}
     return cluster
 

@@ -33,8 +33,7 @@ class HostAgent:
     def __init__(self, name: str, channel: Channel) -> None:
         self.name = name
         self._channel = channel
-        self._process: Process | None = None
-        self._reader: io.BufferedReader | None = None
+        self._conversation: tuple[Process, io.BufferedReader] | None = None
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         """One request.
@@ -42,16 +41,14 @@ class HostAgent:
         :raises Unreachable: when the host does not answer.
         :raises AgentError: when it cannot do what is asked.
         """
-        if self._process is None:
-            self._start()
-        assert self._process is not None and self._reader is not None
+        process, reader = self._conversation or self._start()
         try:
-            self._process.socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
-            line = self._reader.readline()
+            process.socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
+            line = reader.readline()
         except OSError as error:
-            raise Unreachable(f"{self.name} ({self._channel.url}): {error}") from error
+            raise Unreachable(f"{self.name} ({self._channel.url}): {error}; {process.failure()}") from error
         if not line:
-            raise Unreachable(f"{self.name} ({self._channel.url}): {self._process.failure()}")
+            raise Unreachable(f"{self.name} ({self._channel.url}): {process.failure()}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise AgentError(f"{self.name}: {answer['error']}")
@@ -59,16 +56,19 @@ class HostAgent:
 
     def close(self) -> None:
         """End the agent, and with it its lock."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        if self._conversation is not None:
+            process, reader = self._conversation
+            self._conversation = None
+            process.close()
+            reader.close()
 
-    def _start(self) -> None:
-        source = pkgutil.get_data(__package__, "host_agent.py")
-        assert source is not None
-        self._process = self._channel.start(["python3", "-u", "-c", _quoted(source.decode(), self._channel)])
-        self._process.socket.settimeout(ANSWER_TIMEOUT)
-        self._reader = self._process.socket.makefile("rb")
+    def _start(self) -> tuple[Process, io.BufferedReader]:
+        # From the loader, not from a path: a module's module_utils are in a zip file.
+        source = (pkgutil.get_data(__package__, "host_agent.py") or b"").decode()
+        process = self._channel.start(["python3", "-u", "-c", _quoted(source, self._channel)])
+        process.socket.settimeout(ANSWER_TIMEOUT)
+        self._conversation = process, process.socket.makefile("rb")
+        return self._conversation
 
 
 def _quoted(source: str, channel: Channel) -> str:
@@ -102,6 +102,7 @@ def lock(agents: Iterable[HostAgent], cluster: str, timeout: float) -> None:
         while not (answer := agent.ask("lock", path=f"/run/lock/paasta-{cluster}.lock", owner=owner))["locked"]:
             held_by = answer["held_by"]
             if time.monotonic() >= deadline:
-                raise AgentError(f"cluster {cluster} is being changed by {held_by}; waited {timeout:.0f} s, nothing was touched")
+                waited = f"waited {timeout:.0f} s, nothing was touched"
+                raise AgentError(f"cluster {cluster} is being changed by {held_by}; {waited}")
             emit("step", subject=f"cluster {cluster}", text=f"waiting for {held_by} to finish")
             time.sleep(1)

@@ -1,6 +1,6 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments of the bulk modules over Docker hosts: plain data, so that it can be read where ``docker`` is missing."""
+"""The arguments of the bulk modules over Docker hosts: plain data, readable where ``docker`` is missing."""
 
 from __future__ import annotations
 

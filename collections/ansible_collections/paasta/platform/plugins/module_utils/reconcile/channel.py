@@ -15,6 +15,8 @@ A program's standard input and output are one socket here, so the Docker Engine'
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -51,16 +53,19 @@ class Channel:
         if parts.scheme == "container" and parts.netloc:
             return cls(url, ("docker", "exec", "-i", parts.netloc))
         if parts.scheme == "ssh" and parts.hostname:
-            return cls(url, _ssh(parts.hostname, parts.username, parts.port, "1" in parse_qs(parts.query).get("sudo", [])))
-        raise ValueError(f"paasta_host_url {url!r}: expected unix:///SOCKET, container://NAME or ssh://[USER@]HOST[:PORT]")
+            sudo = "1" in parse_qs(parts.query).get("sudo", [])
+            return cls(url, _ssh(parts.hostname, parts.username, parts.port, sudo))
+        expected = "unix:///SOCKET, container://NAME or ssh://[USER@]HOST[:PORT]"
+        raise ValueError(f"paasta_host_url {url!r}: expected {expected}")
 
     def start(self, arguments: Sequence[str]) -> Process:
         """Run a program on the host with its input and output on a socket."""
         ours, theirs = socket.socketpair()
         try:
             process = subprocess.Popen(
-                [*self.prefix, *arguments], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True
-            )
+                [*self.prefix, *arguments], stdin=theirs.fileno(), stdout=theirs.fileno(),
+                stderr=subprocess.PIPE, start_new_session=True,
+            )  # fmt: skip
         except OSError as error:
             ours.close()
             raise Unreachable(f"{self.url}: cannot run {(*self.prefix, *arguments)[0]}: {error.strerror}") from error
@@ -76,31 +81,31 @@ class Process:
     url: str
     process: subprocess.Popen[bytes]
     socket: socket.socket
-    _closed: bool = field(default=False)
+    _last_words: str = field(default="")
 
     def failure(self) -> str:
-        """Why the program ended, in its own last words."""
-        try:
-            self.process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            return "no answer"
-        assert self.process.stderr is not None
-        words = self.process.stderr.read().decode(errors="replace").strip().splitlines()
-        return words[-1] if words else f"exit status {self.process.returncode}"
+        """Why the program ended, in its own last words. Ends it if it has not."""
+        self.close()
+        return self._last_words or f"it ended with status {self.process.returncode}"
 
     def close(self) -> None:
-        """End the program; its standard input closes, and what ignores that is killed."""
-        if self._closed:
+        """End the program: its standard input closes, and what ignores that is killed."""
+        stderr = self.process.stderr
+        if stderr is None or stderr.closed:
             return
-        self._closed = True
+        with contextlib.suppress(OSError):  # the program may have closed its end first
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         try:
             self.process.wait(timeout=2)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self.process.stderr:
-            self.process.stderr.close()
+        # A shared ssh connection stays in the background and keeps stderr open: read what there is, do not wait.
+        os.set_blocking(stderr.fileno(), False)
+        words = (stderr.read() or b"").decode(errors="replace").strip().splitlines()
+        self._last_words = words[-1] if words else ""
+        stderr.close()
 
 
 def _ssh(host: str, user: str | None, port: int | None, sudo: bool) -> tuple[str, ...]:

@@ -151,12 +151,11 @@ def difference(wanted: Wanted, target: Mapping[str, int], replicas: Sequence[Rep
     found = Difference(wanted.id)
     found.add("replicas", _by_host(replicas), dict(sorted(target.items())))
     obsolete = [replica for replica in replicas if not wanted.is_current(replica)]
-    if wanted.replicas and obsolete:
+    if wanted.container is not None and wanted.replicas and obsolete:
         first = obsolete[0]
         found.add("git_sha", first.git_sha[:8], wanted.git_sha[:8])
         found.add("image_version", first.image_version or None, wanted.image_version or None)
         found.add("config_sha", first.config_sha, wanted.config_sha)
-        assert wanted.container is not None
         changes = config_changes(wanted.container, first.inspect) | drifted(wanted.container, first.inspect)
         for name, (before, after) in changes.items():
             found.add(name, before, after)

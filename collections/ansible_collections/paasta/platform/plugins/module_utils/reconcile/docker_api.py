@@ -24,7 +24,8 @@ POOL_SIZE = 8
 #: Seconds for one request. Starting and stopping containers can take long on a busy disk.
 REQUEST_TIMEOUT = 120
 
-_BASE_URL = "http://docker"
+# The name is for error messages only; docker-py wants a port in it.
+_BASE_URL = "http://docker:80"
 
 
 class _Connection(urllib3.connection.HTTPConnection):
@@ -42,11 +43,12 @@ class _Connection(urllib3.connection.HTTPConnection):
         self.sock = self._process.socket
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        process = self._process
         try:
             return super().getresponse(*args, **kwargs)
         except (http.client.HTTPException, ConnectionError) as error:
-            assert self._process is not None
-            raise Unreachable(f"{self._channel.url}: {self._process.failure()}") from error
+            reason = process.failure() if process else error
+            raise Unreachable(f"{self._channel.url}: {reason}") from error
 
     def close(self) -> None:
         super().close()
@@ -82,61 +84,6 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().close()
 
 
-def connect(self) -> None:
-        self._process = self._channel.start(["docker", "system", "dial-stdio"])
-        self._process.socket.settimeout(self._timeout)
-        self.sock = self._process.socket
-
-    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().getresponse(*args, **kwargs)
-        except (http.client.HTTPException, ConnectionError) as error:
-            assert self._process is not None
-            raise Unreachable(f"{self._channel.url}: {self._process.failure()}") from error
-
-    def close(self) -> None:
-        super().close()
-        if self._process is not None:
-            self._process.close()
-            self._process = None
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    def __init__(self, channel: Channel) -> None:
-        super().__init__("docker", maxsize=POOL_SIZE, block=True, timeout=REQUEST_TIMEOUT)
-        self._channel = channel
-
-    def _new_conn(self) -> Any:
-        return _Connection(self._channel, REQUEST_TIMEOUT)
-
-
-class _Adapter(requests.adapters.BaseAdapter):
-    """Sends every request of a session through one pool (requests' own adapter does the rest)."""
-
-    def __init__(self, channel: Channel) -> None:
-        super().__init__()
-        self._pool = _Pool(channel)
-        self._http = _PooledAdapter(self._pool)
-
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._http.send(request, *args, **kwargs)
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-class _PooledAdapter(requests.adapters.HTTPAdapter):
-    def __init__(self, pool: _Pool) -> None:
-        self._pool = pool
-        super().__init__()
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        return self._pool
-
-    def request_url(self, request: Any, proxies: Any) -> str:
-        return str(request.path_url)
-
-
 def connect(channel: Channel) -> docker.APIClient:
     """A client of the host's Engine, its API version agreed.
 
@@ -146,9 +93,9 @@ def connect(channel: Channel) -> docker.APIClient:
         if channel.docker_socket:
             return docker.APIClient(base_url=f"unix://{channel.docker_socket}", version="auto", timeout=REQUEST_TIMEOUT)
         # The version named here is only used to ask for the version: the client has no other way to a transport.
-        client = docker.APIClient(base_url=_BASE_URL, version="1.24", timeout=REQUEST_TIMEOUT)
+        client = docker.APIClient(base_url=_BASE_URL, version="1.41", timeout=REQUEST_TIMEOUT)
         client.mount(_BASE_URL, _Adapter(channel))
-        client._version = str(client.version(api_version=False)["ApiVersion"])
+        vars(client)["_version"] = str(client.version(api_version=False)["ApiVersion"])
         return client
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise Unreachable(f"{channel.url}: the Docker Engine does not answer: {error}") from error

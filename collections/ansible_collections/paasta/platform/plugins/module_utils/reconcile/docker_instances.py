@@ -25,6 +25,7 @@ from .proxies import Proxies, Proxy
 from .replicas import HEALTHY, STARTING, Replica
 from .rollout import Rollout, Task
 
+
 class Refused(Exception):
     """The run stops before anything was touched; the text says why and what to do."""
 

@@ -58,7 +58,7 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
     try:
         if changed:
             _refuse_busy_ports(listeners, before["lds.json"])
-            _validate(args["program"], listeners, clusters)
+            _validate(args, listeners)
             if not check_mode:
                 _activate(args, wanted, obsolete)
     except (Refused, OSError) as error:
@@ -102,24 +102,17 @@ def _addresses(listeners: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _validate(program: str, listeners: list[dict[str, Any]], clusters: list[dict[str, Any]]) -> None:
-    """Let Envoy's own parser read the configuration, with endpoint files that exist."""
+def _validate(args: Mapping[str, Any], listeners: list[dict[str, Any]]) -> None:
+    """Let Envoy's own parser read the configuration, beside endpoint files that exist."""
     with tempfile.TemporaryDirectory(prefix="paasta-envoy-") as scratch:
-        for cluster in clusters:
-            source = cluster["eds_cluster_config"]["eds_config"]["path_config_source"]
-            path = os.path.join(scratch, os.path.basename(source["path"]))
-            with open(path, "w") as stream:
-                stream.write(envoy.as_file(envoy.discovery([])))
-        text = json.dumps({"static_resources": {"listeners": _untyped(listeners), "clusters": _untyped(clusters)}})
-        bootstrap = os.path.join(scratch, "bootstrap.json")
-        with open(bootstrap, "w") as stream:
-            directories = {os.path.dirname(c["eds_cluster_config"]["eds_config"]["path_config_source"]["path"]) for c in clusters}
-            for directory in directories:
-                text = text.replace(directory + "/", scratch + "/")
-            stream.write(text)
-        done = subprocess.run(
-            [program, "--mode", "validate", "-c", bootstrap, "-l", "error"], capture_output=True, text=True, check=False
-        )
+        for name in args["namespaces"]:
+            write_files(scratch, {f"{name}.json": envoy.as_file(envoy.discovery([]))}, prune=False)
+        clusters = envoy.clusters(args["namespaces"], scratch)
+        static = {"listeners": _untyped(listeners), "clusters": _untyped(clusters)}
+        bootstrap = {"bootstrap.json": json.dumps({"static_resources": static})}
+        write_files(scratch, bootstrap, prune=False)
+        command = [args["program"], "--mode", "validate", "-c", os.path.join(scratch, "bootstrap.json"), "-l", "error"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         words = (done.stderr or done.stdout).strip()
         raise Refused(f"Envoy refuses the configuration; nothing was changed:\n{words}")

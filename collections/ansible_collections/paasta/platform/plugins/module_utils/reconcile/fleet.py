@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 import docker
 import requests
-
 from ansible_collections.paasta.platform.plugins.module_utils.engines.docker import replica_body
 from ansible_collections.paasta.platform.plugins.module_utils.engines.ports import allocate
 
@@ -50,6 +49,16 @@ class Host:
     clock: timedelta = timedelta()
     ports: set[int] = field(default_factory=set)
     busy_ports: set[int] = field(default_factory=set)
+
+    @property
+    def api(self) -> docker.APIClient:
+        """The Engine's client.
+
+        :raises Unreachable: before :meth:`Fleet.connect`, or when that failed.
+        """
+        if self.client is None:
+            raise Unreachable(f"{self.name}: not connected")
+        return self.client
 
     def call(self, action: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Call the Engine, turning its errors into one that says who, what and why.
@@ -105,8 +114,7 @@ class Fleet:
         return sorted((replica for replicas in found for replica in replicas), key=lambda r: (r.name, r.host))
 
     def _observe_host(self, host: Host) -> list[Replica]:
-        assert host.client is not None
-        containers = host.call("list containers", host.client.containers, all=True)
+        containers = host.call("list containers", host.api.containers, all=True)
         host.ports = {port["PublicPort"] for item in containers for port in item["Ports"] if "PublicPort" in port}
         now = datetime.now(UTC) + host.clock
         replicas = []
@@ -115,7 +123,7 @@ class Fleet:
             if labels.get("paasta_cluster") != self.cluster or "paasta_service" not in labels:
                 continue
             try:
-                inspect = host.client.inspect_container(container["Id"])
+                inspect = host.api.inspect_container(container["Id"])
             except docker.errors.NotFound:
                 continue  # it was removed since it was listed
             replicas.append(read(inspect, host.name, host.address, now))
@@ -132,7 +140,7 @@ class Fleet:
             if isinstance(failure, Exception)
         }
 
-    def create(self, requests_: Iterable[tuple[str, str, Mapping[str, Any], int]]) -> list[str | HostError]:
+    def create(self, requests_: Iterable[tuple[str, str, Mapping[str, Any], int]]) -> list[str | HostError | Unreachable]:
         """Create and start replicas: (host, name, container, container_port) each.
 
         :returns: for each, in order, the container's id or why it does not run.
@@ -152,33 +160,30 @@ class Fleet:
         return port
 
     def _create(self, host: Host, name: str, container: Mapping[str, Any], container_port: int, port: int) -> str:
-        assert host.client is not None
-        for attempt in range(PORT_ATTEMPTS):
+        for _attempt in range(PORT_ATTEMPTS):
             body = replica_body(dict(container), host=host.name, port=port, container_port=container_port)
-            created = host.call(f"create {name}", host.client.create_container_from_config, body, name)
+            created = host.call(f"create {name}", host.api.create_container_from_config, body, name)
             try:
-                host.call(f"start {name}", host.client.start, created["Id"])
+                host.call(f"start {name}", host.api.start, created["Id"])
                 return str(created["Id"])
             except HostError as error:
                 # A container that never started holds nothing; left behind it would only confuse the next run.
-                host.call(f"remove {name}", host.client.remove_container, created["Id"], v=True, force=True)
-                busy = "address already in use" in str(error) or "port is already allocated" in str(error)
-                if not busy or attempt == PORT_ATTEMPTS - 1:
+                host.call(f"remove {name}", host.api.remove_container, created["Id"], v=True, force=True)
+                if "address already in use" not in str(error) and "port is already allocated" not in str(error):
                     raise
                 host.busy_ports.add(port)
                 port = self._allocate(host, name)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        raise HostError(f"{host.name}: start {name}: no free port in {PORT_ATTEMPTS} attempts")
 
     def remove(self, replica: Replica, done: Callable[[Exception | None], None]) -> None:
         """Stop a replica (SIGTERM, then its own stop time-out) and remove it, in the background."""
 
         def work() -> None:
             host = self.hosts[replica.host]
-            assert host.client is not None
             try:
                 if replica.inspect["State"]["Running"]:
-                    host.call(f"stop {replica.name}", host.client.stop, replica.container)
-                host.call(f"remove {replica.name}", host.client.remove_container, replica.container, v=True, force=True)
+                    host.call(f"stop {replica.name}", host.api.stop, replica.container)
+                host.call(f"remove {replica.name}", host.api.remove_container, replica.container, v=True, force=True)
             except (HostError, Unreachable) as error:
                 gone = isinstance(error.__cause__, docker.errors.NotFound)
                 done(None if gone else error)
@@ -190,27 +195,24 @@ class Fleet:
     def last_output(self, replica: Replica) -> str:
         """The last lines that a container wrote."""
         host = self.hosts[replica.host]
-        assert host.client is not None
-        output = host.call("read logs", host.client.logs, replica.container, tail=LOG_LINES)
-        text: str = output.decode(errors="replace").strip()
-        return text or "(the container wrote nothing)"
+        output = host.call("read logs", lambda: host.api.logs(replica.container, tail=LOG_LINES, stream=False))
+        return output.decode(errors="replace").strip() or "(the container wrote nothing)"
 
 
 def _connect(host: Host) -> None:
     before = datetime.now(UTC)
     host.client = connect(host.channel)
-    host.clock = parse_time(host.call("info", host.client.info)["SystemTime"]) - before
+    host.clock = parse_time(host.call("info", host.api.info)["SystemTime"]) - before
 
 
 def _pull(host: Host, image: str) -> None:
-    assert host.client is not None
     try:
-        host.client.inspect_image(image)
+        host.api.inspect_image(image)  # type: ignore[no-untyped-call]
         return
     except docker.errors.ImageNotFound:
         pass
     repository, _colon, tag = image.rpartition(":")
-    for line in host.call(f"pull {image}", host.client.pull, repository, tag=tag, stream=True, decode=True):
+    for line in host.call(f"pull {image}", host.api.pull, repository, tag=tag, stream=True, decode=True):
         if "error" in line:
             raise HostError(f"{host.name}: pull {image}: {line['error']}")
 

@@ -105,7 +105,8 @@ class Rollout:
                 if task.wanted.container and task.wanted.container["Image"] == image and host in task.target
             ]
             if reasons:
-                task.error = "; ".join(reasons) + ". What ran before still runs. Build and push the image (playbooks/build.yml)"
+                way_out = "What ran before still runs. Build and push the image (playbooks/build.yml)"
+                task.error = f"{'; '.join(reasons)}. {way_out}"
                 task.done = True
                 task.say(f"failed: {task.error}", "done")
 
@@ -171,10 +172,9 @@ class Rollout:
 
     def _create(self, task: Task, decision: Decision, replicas: Iterable[Replica]) -> str:
         """Create what is missing; returns why not, or an empty string."""
-        if not decision.create:
-            return ""
         wanted = task.wanted
-        assert wanted.container is not None
+        if not decision.create or wanted.container is None:
+            return ""
         prefix = f"{wanted.id}.git{wanted.git_sha[:8]}.{wanted.config_sha}"
         taken = {replica.name for replica in replicas}
         names = (name for number in range(10**6) if (name := f"{prefix}.{number}") not in taken)
