@@ -5,7 +5,7 @@ CHECK := .venv/bin/python tests/tools/check.py
 .PHONY: test lint sanity unit molecule dist
 
 test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, molecule
-	@$(CHECK) lint sanity unit dist molecule </dev/null
+	@$(CHECK) lint+sanity unit dist molecule </dev/null
 
 lint: $(DEV) ## Static checks (ruff, shellcheck, antsibull, yamllint, mypy, ansible-lint)
 	@$(CHECK) lint

@@ -1,8 +1,9 @@
 """Run the project's checks, stage after stage, as `make test` and its parts do.
 
-    python tests/tools/check.py lint sanity unit molecule dist [-- arguments for the tool of the last stage]
+    python tests/tools/check.py lint+sanity unit dist molecule [-- arguments for the tools of the last stage]
 
-Every step of a stage runs, so that a person sees all errors at once; the first stage with an error is the last.
+Every step of a stage runs, and of stages joined by "+", so that a person sees all errors at once; an error keeps later
+stages from starting.
 Steps are in order of speed. Only Python's standard library is needed, besides the tools themselves.
 """
 
@@ -118,16 +119,18 @@ def main(arguments: list[str]) -> int:
         if "--" in arguments
         else (arguments, "", [])
     )
-    unknown = [name for name in stages if name not in STAGES]
+    groups = [stage.split("+") for stage in stages]
+    unknown = [name for group in groups for name in group if name not in STAGES]
     if unknown or not stages:
         print(f"unknown stage: {', '.join(unknown) or '(none given)'}; there are: {', '.join(STAGES)}")
         return 2
-    for stage in stages:
-        failed = [step.title for step in STAGES[stage] if not run(step, extra if stage == stages[-1] else [])]
+    for group in groups:
+        steps = [step for name in group for step in STAGES[name]]
+        failed = [step.title for step in steps if not run(step, extra if group is groups[-1] else [])]
         if failed:
-            print(f"\n{stage} failed: {', '.join(failed)}")
+            print(f"\n{' and '.join(group)} failed: {', '.join(failed)}")
             return 1
-    print(f"\nAll green: {', '.join(stages)}")
+    print(f"\nAll green: {', '.join(name for group in groups for name in group)}")
     return 0
 
 
