@@ -32,6 +32,7 @@ class BulkAction(ActionBase):
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_diff = True
+    _supports_async = True
 
     argument_spec: ClassVar[dict[str, Any]] = {}
     # Keyword arguments of ArgumentSpecValidator and AnsibleModule alike: required_if, mutually_exclusive, ...

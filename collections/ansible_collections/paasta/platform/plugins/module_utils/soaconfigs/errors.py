@@ -49,7 +49,10 @@ class InvalidConfigs(Exception):
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The candidate most like ``name``, or an empty string when none is near enough to be a typo of it."""
     names = list(candidates)
-    found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    for candidate in names:
+        if candidate.casefold() == name.casefold():
+            return candidate
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if found:
         return found[0]
     # An abbreviation or a longer spelling of a key (cpu, memory) is as likely as a typo, and scores lower.

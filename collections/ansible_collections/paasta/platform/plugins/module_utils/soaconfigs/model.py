@@ -9,7 +9,7 @@ allowed), ``*_ms`` milliseconds, ``*_s`` seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import ConfigError
@@ -107,7 +107,7 @@ class Instance:
     weight: int
     team: str | None
     keys: Mapping[str, Any]
-    sources: Mapping[KeyPath, Source]
+    sources: Mapping[KeyPath, Source] = field(compare=False, repr=False)
 
     @property
     def id(self) -> str:
