@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: The paasta authors (@paasta)
 description:
   - While a bulk module works, prints a line whenever an instance takes a step, saying what it waits for.
-  - At the end prints one table of all instances that the play has seen, and what is wrong with them.
+  - At the end prints one table of all instances that the plays have seen, and what is wrong with them.
   - Works beside any stdout callback, and in AWX.
 requirements:
   - enabled in configuration, C(callbacks_enabled = paasta.platform.progress)
@@ -30,10 +30,6 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.paasta.platform.plugins.module_utils.progress import ENVIRONMENT_VARIABLE
 from ansible_collections.paasta.platform.plugins.module_utils.table import render
 
-#: Tasks whose result is a table; a later one replaces the rows that it has too.
-TABLES = ("paasta.platform.docker_instances", "paasta.platform.docker_instances_info")
-
-
 class CallbackModule(CallbackBase):
     """Listens where bulk modules report to, and keeps the rows of the table."""
 
@@ -47,49 +43,46 @@ class CallbackModule(CallbackBase):
         self._rows: dict[str, dict[str, Any]] = {}
         self._directory = ""
         self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
         self._started = 0.0
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._directory = tempfile.mkdtemp(prefix="paasta-")
         self._started = time.monotonic()
         path = os.path.join(self._directory, "progress")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(path)
+        self._socket.listen(128)
         # Workers are forked from this process and start modules with its environment.
         os.environ[ENVIRONMENT_VARIABLE] = path
-        threading.Thread(target=self._listen, args=(self._socket,), daemon=True, name="paasta-progress").start()
+        self._thread = threading.Thread(target=self._listen, args=(self._socket,), daemon=True, name="paasta-progress")
+        self._thread.start()
 
     def _listen(self, listener: socket.socket) -> None:
         while True:
             try:
-                message = listener.recv(65536)
+                connection, _address = listener.accept()
             except OSError:
-                return  # closed at the end of the play
-            if not message:
-                return
-            event = json.loads(message)
-            mark = "-" if event["kind"] == "done" else " "
-            elapsed = time.monotonic() - self._started
-            self._display.display(f"{elapsed:7.1f}s {mark} {event['subject']}: {event['text']}", color="bright blue")
+                return  # shut down at the end of the play
+            with connection, connection.makefile("rb") as stream:
+                message = stream.read()
+            if message:
+                self._show(json.loads(message))
 
-    def v2_runner_on_ok(self, result: Any) -> None:
-        self._keep(result)
-
-    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self._keep(result)
-
-    def _keep(self, result: Any) -> None:
-        # 2.19 gives results as objects with public attributes; the underscored ones are deprecated.
-        task = getattr(result, "task", None) or result._task
-        values = getattr(result, "result", None) or result._result
-        if task.resolved_action in TABLES:
-            self._rows |= {row["id"]: row for row in values.get("instances", [])}
+    def _show(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "rows":
+            self._rows |= {row["id"]: row for row in event["rows"]}
+            return
+        mark = "-" if event["kind"] == "done" else " "
+        elapsed = time.monotonic() - self._started
+        self._display.display(f"{elapsed:7.1f}s {mark} {event['subject']}: {event['text']}", color="bright blue")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         os.environ.pop(ENVIRONMENT_VARIABLE, None)
-        if self._socket is not None:
-            # shutdown wakes the thread that waits in recv; close alone would not.
+        if self._socket is not None and self._thread is not None:
+            # shutdown wakes the thread that waits in accept; close alone would not.
             self._socket.shutdown(socket.SHUT_RDWR)
+            self._thread.join(timeout=5)
             self._socket.close()
         shutil.rmtree(self._directory, ignore_errors=True)
         if self._rows:

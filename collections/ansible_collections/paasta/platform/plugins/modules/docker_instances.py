@@ -106,7 +106,7 @@ instances:
   description: One row for each instance, after the run; in check mode as it is now.
   type: list
   elements: dict
-  returned: when the hosts were looked at
+  returned: success
   contains:
     id:
       description: C(service.instance).
@@ -138,11 +138,6 @@ instances:
     problem:
       description: Why it is not as planned.
       type: str
-errors:
-  description: One text for each instance that did not reach the plan.
-  type: list
-  elements: str
-  returned: failure
 lost:
   description: Hosts that did not answer, with the reason.
   type: dict

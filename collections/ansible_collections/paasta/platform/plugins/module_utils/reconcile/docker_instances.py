@@ -58,6 +58,7 @@ def gather(args: Mapping[str, Any]) -> dict[str, Any]:
             for id in replicas.keys() - wanted.keys():
                 wanted[id] = Wanted.nothing(id)
             rows = [row(wanted[id], replicas.get(id, []), args, "") for id in sorted(wanted)]
+            emit("rows", rows=rows)
             return {"changed": False, "instances": rows, "warnings": session.warnings, "lost": session.fleet.lost}
     except (Refused, Unreachable, HostError, ValueError) as error:
         return {"failed": True, "msg": str(error)}
@@ -134,6 +135,7 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
         changed = any(_acts(task, replicas.get(id, [])) for id, task in tasks.items())
         changed = changed or bool(proxies.differing(proxies.files(observed, (), ())))
         rows = [row(task.wanted, replicas.get(id, []), args, task.difference.reason()) for id, task in tasks.items()]
+        emit("rows", rows=rows)
         return _result(changed, tasks, rows, session, diff)
     rollout = Rollout(fleet, proxies, tasks, args["timeout"])
     changed = rollout.run()
@@ -142,10 +144,13 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
         row(task.wanted, replicas.get(id, []), args, task.difference.reason(), task.error) for id, task in tasks.items()
     ]
     result = _result(changed, tasks, rows, session, diff)
+    emit("rows", rows=rows)
     errors = [f"{id}: {task.error}" for id, task in tasks.items() if task.error]
     if errors:
         count = f"{len(errors)} of {len(tasks)} instances"
-        result |= {"failed": True, "msg": f"{count} did not reach the plan:\n" + "\n".join(errors), "errors": errors}
+        result |= {"failed": True, "msg": f"{count} did not reach the plan:\n" + "\n".join(errors)}
+        # Ansible prints all of a failed result: what went wrong must not drown in what went well.
+        del result["instances"]
     return result
 
 

@@ -60,7 +60,10 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
             _refuse_busy_ports(listeners, before["lds.json"])
             _validate(args, listeners)
             if not check_mode:
-                _activate(args, wanted, obsolete)
+                _write(args, wanted, obsolete)
+        if not check_mode:
+            # Also when nothing was to be written: an earlier run may have written what Envoy did not take.
+            _wait(args, json.loads(wanted["lds.json"]))
     except (Refused, OSError) as error:
         return result | {"changed": False, "failed": True, "msg": str(error)}
     return result
@@ -109,12 +112,13 @@ def _validate(args: Mapping[str, Any], listeners: list[dict[str, Any]]) -> None:
             write_files(scratch, {f"{name}.json": envoy.as_file(envoy.discovery([]))}, prune=False)
         clusters = envoy.clusters(args["namespaces"], scratch)
         static = {"listeners": _untyped(listeners), "clusters": _untyped(clusters)}
-        bootstrap = {"bootstrap.json": json.dumps({"static_resources": static})}
+        node = {"id": "validate", "cluster": "validate"}
+        bootstrap = {"bootstrap.json": json.dumps({"node": node, "static_resources": static})}
         write_files(scratch, bootstrap, prune=False)
         command = [args["program"], "--mode", "validate", "-c", os.path.join(scratch, "bootstrap.json"), "-l", "error"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        words = (done.stderr or done.stdout).strip()
+        words = "\n".join(line.partition("] ")[2] or line for line in (done.stderr or done.stdout).strip().splitlines())
         raise Refused(f"Envoy refuses the configuration; nothing was changed:\n{words}")
 
 
@@ -123,7 +127,7 @@ def _untyped(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in resource.items() if key != "@type"} for resource in resources]
 
 
-def _activate(args: Mapping[str, Any], wanted: dict[str, str], obsolete: list[str]) -> None:
+def _write(args: Mapping[str, Any], wanted: dict[str, str], obsolete: list[str]) -> None:
     """Endpoints before clusters before listeners, so that nothing refers to what is not there yet."""
     directory = args["directory"]
     endpoint_directory = os.path.join(directory, "eds")
@@ -135,7 +139,6 @@ def _activate(args: Mapping[str, Any], wanted: dict[str, str], obsolete: list[st
     write_files(endpoint_directory, empty, prune=False)
     write_files(directory, {"cds.json": wanted["cds.json"]}, prune=False)
     write_files(directory, {"lds.json": wanted["lds.json"]}, prune=False)
-    _wait(args, json.loads(wanted["lds.json"]))
     for name in obsolete:
         os.unlink(os.path.join(endpoint_directory, name))
 
@@ -154,7 +157,7 @@ def _wait(args: Mapping[str, Any], wanted: dict[str, Any]) -> None:
         if time.monotonic() > deadline or (version == wanted["version_info"] and problems):
             missing = ", ".join(sorted(names ^ active)) or "none"
             words = "\n".join(problems) or f"listeners that differ: {missing}"
-            raise Refused(f"the files were written and Envoy did not take them all:\n{words}")
+            raise Refused(f"the files are in place and Envoy does not use them all:\n{words}")
         time.sleep(0.2)
 
 

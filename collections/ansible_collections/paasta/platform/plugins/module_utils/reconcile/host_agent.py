@@ -61,12 +61,12 @@ def ask_envoy(admin: str, path: str) -> bytes:
         connection.request("GET", path)
         response = connection.getresponse()
         body = response.read()
-    except http.client.HTTPException as error:
-        raise OSError(f"Envoy's admin interface at {admin}{path}: {error!r}") from error
+    except (http.client.HTTPException, OSError) as error:
+        raise OSError(f"Envoy's admin interface at {admin} does not answer: {error}") from error
     finally:
         connection.close()
     if response.status != 200:
-        raise OSError(f"Envoy's admin interface at {admin}{path}: status {response.status}")
+        raise OSError(f"Envoy's admin interface at {admin} answers {path} with status {response.status}")
     return body
 
 

@@ -42,10 +42,10 @@ class SoaDir:
         self.root = root
         if YAML_MISSING:
             raise InvalidConfigs([ConfigError(root, 0, 0, "", f"cannot be read without PyYAML: {YAML_MISSING}")])
+        self.errors: list[ConfigError] = []  # directories that could not be listed: nothing in them may seem absent
         try:
-            with os.scandir(root) as entries:
-                # PaaSTA keeps shared secrets in _shared; dot directories are not services either.
-                names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] not in "._"]
+            # PaaSTA keeps shared secrets in _shared; dot directories are not services either.
+            names = [name for name in os.listdir(root) if name[0] not in "._" and os.path.isdir(f"{root}/{name}")]
         except OSError as error:
             message = f"is not a readable soa-configs directory: {error.strerror}"
             raise InvalidConfigs([ConfigError(root, 0, 0, "", message, "set paasta_soa_dir")]) from error
@@ -53,12 +53,13 @@ class SoaDir:
         self._files: dict[str, frozenset[str]] = {}
 
     def files(self, service: str) -> frozenset[str]:
-        """The names in a service's directory; none when it cannot be read (each expected file then says so)."""
+        """The names in a service's directory; none, and an error, when it cannot be listed."""
         if service not in self._files:
             try:
                 self._files[service] = frozenset(os.listdir(os.path.join(self.root, service)))
-            except OSError:
+            except OSError as error:
                 self._files[service] = frozenset()
+                self.errors.append(ConfigError(service, 0, 0, "", f"cannot be listed: {error.strerror}"))
         return self._files[service]
 
     def has(self, service: str, name: str) -> bool:

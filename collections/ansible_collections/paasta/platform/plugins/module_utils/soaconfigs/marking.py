@@ -140,6 +140,7 @@ def _check(soa: SoaDir, marks: list[dict[str, Any]], controls: list[dict[str, An
         service = service_of(where, entry)
         if service:
             _check_instance(entry, service, lambda *problem, where=where: refuse(where, *problem))
+    problems.errors.extend(soa.errors)
     if problems.errors:
         raise InvalidConfigs(problems.errors)
     return known

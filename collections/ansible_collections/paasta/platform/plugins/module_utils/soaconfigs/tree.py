@@ -85,6 +85,7 @@ class _Loader:
         instances: list[Instance] = []
         for service in self.services.values():
             instances.extend(self._instances(service))
+        self.problems.errors.extend(self.soa.errors)
         instances.sort(key=lambda item: item.id)
         return ClusterConfig(
             cluster=self.cluster,
@@ -96,9 +97,9 @@ class _Loader:
         )
 
     def _check_arguments(self, clusters: Collection[str] | None) -> None:
-        unknown_types = self.types - keys.INSTANCE_TYPES
-        if unknown_types:
-            raise ValueError(f"instance types {sorted(unknown_types)} are not in the table of keys")
+        for name in sorted(self.types - keys.INSTANCE_TYPES):
+            hint = did_you_mean(name, keys.INSTANCE_TYPES)
+            self.problems.errors.append(ConfigError("", 0, 0, "", f"{show(name)} is not a known instance type", hint))
         for name in sorted(self.wanted or ()):
             if name not in self.soa.services:
                 hint = did_you_mean(name, self.soa.services)

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import tree
+import yaml
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import keys, tree
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.errors import InvalidConfigs
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.merge import leaves
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import (
     Bounce,
     ClusterConfig,
@@ -18,6 +21,9 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model i
     Version,
     Volume,
 )
+from hypothesis import HealthCheck as HealthCheck_
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 Soa = Callable[..., str]
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -280,6 +286,57 @@ def test_a_file_that_cannot_be_read(soa: Soa, make: Callable[[Path], None]) -> N
     make(Path(root) / "web" / "monitoring.yaml")
     (error,) = errors(root)
     assert error.startswith("web/monitoring.yaml: cannot be read: ")
+
+
+def test_a_service_that_cannot_be_listed_is_not_taken_for_absent(soa: Soa, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = soa()
+    listdir = os.listdir
+
+    def refuse(path: str) -> list[str]:
+        if path.endswith("/web"):
+            raise PermissionError(13, "Permission denied", path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert errors(root) == ["web: cannot be listed: Permission denied"]
+
+
+def test_an_instance_type_that_is_not_known(soa: Soa) -> None:
+    assert errors(soa(), instance_types=("kubernets",)) == [
+        '"kubernets" is not a known instance type; did you mean kubernetes?'
+    ]
+
+
+DOCUMENTS = {
+    "service.yaml": sorted(keys.SERVICE.by_name),
+    "monitoring.yaml": sorted(keys.MONITORING.by_name),
+    "deploy.yaml": sorted(keys.DEPLOY.by_name),
+    "smartstack.yaml": sorted(keys.NAMESPACE.by_name),
+    "kubernetes-prod.yaml": sorted(keys.INSTANCE["kubernetes"].by_name),
+    "autotuned_defaults/kubernetes-prod.yaml": sorted(keys.AUTOTUNED["kubernetes"].by_name),
+}
+NESTED = {"smartstack.yaml", "kubernetes-prod.yaml", "autotuned_defaults/kubernetes-prod.yaml"}
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 70000) | st.floats() | st.text("a.{/", max_size=4) | st.dates(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["step", "parallel", "x"]), inner),
+    max_leaves=4,
+)
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck_.function_scoped_fixture])
+def test_no_values_end_in_a_traceback(soa: Soa, data: st.DataObject) -> None:
+    changes: dict[str, str | None] = {}
+    for file in data.draw(st.sets(st.sampled_from(sorted(DOCUMENTS)), min_size=1)):
+        content = data.draw(st.dictionaries(st.sampled_from(DOCUMENTS[file]), ODD, max_size=4))
+        changes[f"web/{file}"] = yaml.safe_dump({"main": content} if file in NESTED else content)
+    try:
+        config = tree.load(soa(changes), "prod")
+    except InvalidConfigs:
+        return
+    for instance in (*config.instances, *config.undeployed):
+        assert hash(instance)
+        assert set(leaves(instance.keys)) <= set(instance.sources)
 
 
 def test_select(soa: Soa) -> None:
