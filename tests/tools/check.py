@@ -61,7 +61,7 @@ def _is_shell(path: Path) -> bool:
 
 STAGES: dict[str, list[Step]] = {
     "lint": [
-        tool("ruff", "check"),
+        tool("ruff", "check", "--output-format", "concise"),
         Step("shellcheck", shellcheck),
         tool("antsibull-changelog", "lint", cwd=COLLECTION),
         tool("yamllint", "--strict", "."),
