@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .keys_monitoring import MONITORING_OVERRIDES
-from .shapes import UNSET, Any_, Key, ListOf, MapOf, OneOf, Scalar, Struct
+from .shapes import Any_, Key, ListOf, MapOf, OneOf, Scalar, Struct
 
 INSTANCE_TYPES = frozenset({"kubernetes", "eks", "adhoc"})
 LONG_RUNNING = frozenset({"kubernetes", "eks"})
@@ -350,4 +350,3 @@ def _rows() -> tuple[Key, ...]:
 
 
 INSTANCE_KEYS = _rows()
-assert all(key.default is UNSET or not key.required for key in INSTANCE_KEYS)

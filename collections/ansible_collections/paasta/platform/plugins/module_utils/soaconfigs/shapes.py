@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from .errors import did_you_mean, nearest
 from .model import KeyPath
@@ -215,7 +215,7 @@ class Struct:
                 report(path, f"{key.name} is missing", f"it must be {key.shape.describe()}")
 
 
-Shape = Scalar | Any_ | ListOf | MapOf | OneOf | Struct
+Shape: TypeAlias = "Scalar | Any_ | ListOf | MapOf | OneOf | Struct"
 
 
 def plural(shape: Shape) -> str:
