@@ -9,18 +9,24 @@ host that is lost gives only its own replicas to the others.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one instance wants: ``replicas`` on hosts of ``pool``; ``current``: host → replicas that may stay."""
+    """What one instance wants.
+
+    :ivar replicas: how many, on hosts of ``pool``.
+    :ivar current: host → replicas that may stay.
+    :ivar before: hosts that run other versions of it: they have most of the image, and are preferred to equal others.
+    """
 
     id: str
     replicas: int
     pool: str
     current: Mapping[str, int]
+    before: Collection[str] = ()
 
 
 class NoHost(Exception):
@@ -68,7 +74,15 @@ def _fill(demand: Demand, placed: dict[str, int], load: dict[str, int], pools: M
         known = ", ".join(sorted(set(pools.values()))) or "none: no host answers"
         raise NoHost(f"{demand.id}: no host of pool {demand.pool!r} (pools with hosts: {known})")
     for _replica in range(missing):
-        host = min(candidates, key=lambda name: (placed.get(name, 0), load[name], _affinity(demand.id, name)))
+        host = min(
+            candidates,
+            key=lambda name: (
+                placed.get(name, 0),
+                name not in demand.before,
+                load[name],
+                _affinity(demand.id, name),
+            ),
+        )
         placed[host] = placed.get(host, 0) + 1
         load[host] += 1
 

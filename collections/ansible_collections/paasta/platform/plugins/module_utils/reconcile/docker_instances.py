@@ -194,7 +194,8 @@ def _targets(
         for replica in replicas.get(id, []):
             if want.is_current(replica) and replica.state in (HEALTHY, STARTING):
                 current[replica.host] = current.get(replica.host, 0) + 1
-        demands.append(Demand(id, want.replicas, want.pool, current))
+        before = {replica.host for replica in replicas.get(id, [])}
+        demands.append(Demand(id, want.replicas, want.pool, current, before))
     others: dict[str, int] = {}
     for replica in observed:
         if replica.instance_id not in wanted:

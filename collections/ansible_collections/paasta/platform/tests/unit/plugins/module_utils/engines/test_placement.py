@@ -41,6 +41,11 @@ def test_other_instances_count_as_load() -> None:
     assert placed["a.main"] == {"node3": 1}
 
 
+def test_a_new_version_stays_where_the_old_one_is() -> None:
+    placed = place([Demand("a.main", 2, "default", {}, {"node3", "node1"})], HOSTS, others={"node1": 5, "node3": 5})
+    assert placed["a.main"] == {"node1": 1, "node3": 1}
+
+
 def test_pools_are_kept_apart() -> None:
     hosts = {"node1": "default", "node2": "batch"}
     placed = place([Demand("a.main", 2, "batch", {"node1": 2})], hosts)
