@@ -7,12 +7,12 @@ import zipfile
 
 
 def main(wheel: str, target: str, *names: str) -> None:
-    folders = tuple("ansible_collections/{0}/".format(name.replace(".", "/")) for name in names)
+    folders = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in names)
     with zipfile.ZipFile(wheel) as archive:
         members = [member for member in archive.namelist() if member.startswith(folders)]
         missing = [folder for folder in folders if not any(member.startswith(folder) for member in members)]
         if missing:
-            sys.exit("{0} does not contain {1}".format(wheel, ", ".join(missing)))
+            sys.exit(f"{wheel} does not contain {', '.join(missing)}")
         archive.extractall(target, members)
 
 

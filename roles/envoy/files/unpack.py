@@ -1,4 +1,4 @@
-"""Check the digest of a downloaded file and put the Envoy program that it is, or contains, in place: unpack.py FILE SHA256 TARGET."""
+"""Check the digest of a file and put the Envoy program that it is or contains in place: unpack.py FILE SHA256 TARGET."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def main(file: str, sha256: str, target: str) -> None:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != sha256.lower():
         sys.exit(
-            "{0} has the sha256 {1}, expected {2}: nothing was installed. Remove the file if it is damaged; "
-            "if it is the file you want, correct envoy_artifacts.".format(source, found, sha256)
+            f"{source} has the sha256 {found}, expected {sha256}: nothing was installed. "
+            "Remove the file if it is damaged; if it is the file you want, correct envoy_artifacts."
         )
     if program.exists():
         return

@@ -14,10 +14,10 @@ author:
   - paasta contributors (@paasta)
 description:
   - Lists the node containers of one cluster, which the role C(node_containers) makes; stopped ones too.
-  - A container belongs to a cluster by its label C(paasta.cluster). Its inventory groups are in its label C(paasta.groups), separated by
-    commas.
-  - Without a Docker Engine, or without containers, the inventory is empty and that is no error, so that the play which makes the
-    machines can start from it.
+  - A container belongs to a cluster by its label C(paasta.cluster). Its inventory groups are in its label
+    C(paasta.groups), separated by commas.
+  - Without a Docker Engine, or without containers, the inventory is empty and that is no error, so that the play which
+    makes the machines can start from it.
   - The Docker Engine is found as the C(docker) command finds it, by E(DOCKER_HOST) or at its usual socket.
 requirements:
   - docker >= 7.0.0 (Python package)
@@ -44,9 +44,10 @@ options:
     type: int
     default: 10
 notes:
-  - "Host variables: C(paasta_address) is the address in the cluster's network (empty if the machine is down), C(paasta_host_url) is
-    how modules of this collection reach the machine, C(paasta_node_state) is the container's state, C(paasta_registry_push) is the
-    address on this machine at which the registry of the cluster takes images (only on the registry's host)."
+  - "Host variables: C(paasta_address) is the address in the cluster's network (empty if the machine is down),
+    C(paasta_host_url) is how modules of this collection reach the machine, C(paasta_node_state) is the state of it,
+    C(paasta_registry_push) is the address on this machine at which the registry of the cluster takes images (only on
+    the registry's host)."
 """
 
 EXAMPLES = r"""
@@ -102,12 +103,12 @@ def machine(container: dict[str, t.Any], cluster: str, host_network_address: str
         "ansible_host": full_name,
         "ansible_python_interpreter": "/usr/bin/python3",
         "paasta_address": _address(container, cluster, host_network_address) if state == "running" else "",
-        "paasta_host_url": "container://{0}".format(full_name),
+        "paasta_host_url": f"container://{full_name}",
         "paasta_node_state": state,
     }
     if "registry" in groups:
         variables["paasta_registry_push"] = _published(container, registry_port)
-    return Machine(full_name.removeprefix("paasta-{0}-".format(cluster)), groups, variables)
+    return Machine(full_name.removeprefix(f"paasta-{cluster}-"), groups, variables)
 
 
 def machines(
@@ -127,15 +128,16 @@ def _address(container: dict[str, t.Any], cluster: str, host_network_address: st
     if container["HostConfig"].get("NetworkMode") == "host":
         return host_network_address
     networks: dict[str, dict[str, t.Any]] = container["NetworkSettings"].get("Networks") or {}
-    return str(networks.get("paasta-{0}".format(cluster), {}).get("IPAddress") or "")
+    return str(networks.get(f"paasta-{cluster}", {}).get("IPAddress") or "")
 
 
 def _published(container: dict[str, t.Any], port: int) -> str:
     """C(address:port) at which this machine reaches a port of the container; empty if it is not published."""
-    bindings = (container["NetworkSettings"].get("Ports") or {}).get("{0}/tcp".format(port)) or []
+    bindings = (container["NetworkSettings"].get("Ports") or {}).get(f"{port}/tcp") or []
     for binding in bindings:
         address = binding.get("HostIp") or "127.0.0.1"
-        return "{0}:{1}".format("127.0.0.1" if address == "0.0.0.0" else address, binding["HostPort"])
+        reached = "127.0.0.1" if address == "0.0.0.0" else address
+        return f"{reached}:{binding['HostPort']}"
     return ""
 
 
@@ -163,7 +165,10 @@ class InventoryModule(BaseInventoryPlugin):
         self._read_config_data(path)
         cluster = self.get_option("cluster")
         for one in machines(
-            self._containers(cluster), cluster, self.get_option("host_network_address"), self.get_option("registry_port")
+            self._containers(cluster),
+            cluster,
+            self.get_option("host_network_address"),
+            self.get_option("registry_port"),
         ):
             self.inventory.add_host(one.name)
             for group in one.groups:
@@ -175,14 +180,14 @@ class InventoryModule(BaseInventoryPlugin):
     def _containers(self, cluster: str) -> list[dict[str, t.Any]]:
         if DOCKER_IMPORT_ERROR is not None:
             raise AnsibleParserError(
-                "Cannot list the node containers of cluster {0}: the Python package docker is missing ({1}). "
-                "Install requirements.txt into the environment of ansible-playbook.".format(cluster, DOCKER_IMPORT_ERROR)
+                f"Cannot list the node containers of cluster {cluster}: the Python package docker is missing "
+                f"({DOCKER_IMPORT_ERROR}). Install requirements.txt into the environment of ansible-playbook."
             ) from DOCKER_IMPORT_ERROR
         client = None
         try:
             client = docker.DockerClient.from_env(version="auto", timeout=self.get_option("timeout"))
             found = []
-            for summary in client.api.containers(all=True, filters={"label": "{0}={1}".format(LABEL_CLUSTER, cluster)}):
+            for summary in client.api.containers(all=True, filters={"label": f"{LABEL_CLUSTER}={cluster}"}):
                 try:
                     found.append(client.api.inspect_container(summary["Id"]))
                 except docker.errors.NotFound:
@@ -190,13 +195,12 @@ class InventoryModule(BaseInventoryPlugin):
             return found
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             if _engine_is_absent(error) and not os.environ.get("DOCKER_HOST"):
-                self.display.vv("No Docker Engine answers, so cluster {0} has no machines.".format(cluster))
+                self.display.vv(f"No Docker Engine answers, so cluster {cluster} has no machines.")
                 return []
+            place = os.environ.get("DOCKER_HOST") or "its usual socket"
             raise AnsibleParserError(
-                "Cannot list the node containers of cluster {0}: Docker Engine at {1} answered: {2}. "
-                "Check with `docker ps` that this user may use it.".format(
-                    cluster, os.environ.get("DOCKER_HOST") or "its usual socket", error
-                )
+                f"Cannot list the node containers of cluster {cluster}: Docker Engine at {place} answered: {error}. "
+                "Check with `docker ps` that this user may use it."
             ) from error
         finally:
             if client is not None:
