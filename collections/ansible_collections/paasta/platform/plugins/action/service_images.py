@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """Build and push images on the controller, without a module's start-up."""
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # Apache License 2.0 or GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt), as you prefer
 # SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
 """Build the images of services by PaaSTA's contract and push them."""
@@ -11,7 +11,7 @@ module: service_images
 short_description: Build the images of services and push them to a registry
 version_added: 0.1.0
 author:
-  - The paasta.platform authors (@paasta)
+  - The paasta authors (@paasta)
 description:
   - Brings the images of all listed services to a registry, in one call and concurrently.
   - An image is called C(services-<service>:paasta-<git sha>). One that the registry has already is not built again.

@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """Images of services, brought to a registry: which sources, what is missing, build it, push it.
 

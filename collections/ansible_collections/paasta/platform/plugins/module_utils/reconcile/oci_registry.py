@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """The few questions asked of an OCI registry, on the machine that pushes to it."""
 

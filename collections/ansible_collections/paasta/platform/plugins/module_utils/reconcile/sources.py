@@ -1,4 +1,4 @@
-# Copyright (c) 2026, the paasta.platform authors
+# Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
 """The version of a service's source directory, asked of git."""
 
