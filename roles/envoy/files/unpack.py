@@ -1,4 +1,4 @@
-"""Check the digest of a file and put the Envoy program that it is or contains in place: unpack.py FILE SHA256 TARGET."""
+"""Check the digest of a file and put the Envoy program it is or contains in place: unpack.py FILE SHA256 TARGET."""
 
 from __future__ import annotations
 

@@ -170,12 +170,12 @@ class InventoryModule(BaseInventoryPlugin):
             self.get_option("host_network_address"),
             self.get_option("registry_port"),
         ):
-            self.inventory.add_host(one.name)
+            inventory.add_host(one.name)
             for group in one.groups:
-                self.inventory.add_group(group)
-                self.inventory.add_host(one.name, group=group)
+                inventory.add_group(group)
+                inventory.add_host(one.name, group=group)
             for key, value in one.variables.items():
-                self.inventory.set_variable(one.name, key, value)
+                inventory.set_variable(one.name, key, value)
 
     def _containers(self, cluster: str) -> list[dict[str, t.Any]]:
         if DOCKER_IMPORT_ERROR is not None:
