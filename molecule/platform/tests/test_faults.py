@@ -1,0 +1,110 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong gives one clear error, and what runs goes on running."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from conftest import GATEWAY, QUOTES, WEB, Platform, docker, eventually
+
+NOWHERE = "0" * 40
+
+
+def test_every_mistake_in_soa_configs_is_told_at_once_and_nothing_is_touched(restored: Platform) -> None:
+    restored.change("soa-configs/web/kubernetes-local.yaml", "cpus:", "cpu:")
+    restored.change("soa-configs/quotes/kubernetes-local.yaml", "bounce_method: crossover", "bounce_method: crosover")
+    with restored.traffic() as seen:
+        output = restored.fails("deploy")
+    assert "web/kubernetes-local.yaml:2:3: main.cpu: unknown key" in output
+    assert "did you mean cpus?" in output
+    assert "did you mean crossover?" in output
+    assert seen.failures == []
+
+
+def test_a_missing_image_leaves_the_running_version_alone(restored: Platform) -> None:
+    before = {container["Id"] for _node, container in restored.containers("web.main")}
+    restored.play("mark", service="web", deploy_group="local.main", sha=NOWHERE)
+    output = restored.fails("deploy", service="web")
+    assert f"services-web:paasta-{NOWHERE}" in output
+    assert "playbooks/build.yml" in output
+    assert {container["Id"] for _node, container in restored.containers("web.main")} == before
+
+
+def test_a_busy_proxy_port_is_refused_before_anything_changes(restored: Platform) -> None:
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((GATEWAY, 20009))
+        holder.listen()
+        restored.change("soa-configs/web/smartstack.yaml", f"proxy_port: {WEB}", "proxy_port: 20009")
+        output = restored.fails("deploy")
+    assert f"web.main: {GATEWAY}:20009: Address already in use" in output
+    assert restored.ask(WEB)["service"] == "web"
+
+
+def test_a_busy_replica_port_is_passed_over(restored: Platform) -> None:
+    """The two ports that the plan would take first on every host are held; replicas get others."""
+    restored.change("soa-configs/web/kubernetes-local.yaml", "instances: 2", "instances: 3")
+    script = "import socket,time\ns=[]\nfor p in range(31000,31990):\n k=socket.socket()\n try:\n  k.bind(('0.0.0.0',p)); k.listen(); s.append(k)\n except OSError: pass\ntime.sleep(600)"
+    pids = {node: restored.node(node, "sh", "-c", f'python3 -c "{script}" >/dev/null 2>&1 & echo $!').strip() for node in ("node1", "node2", "node3")}
+    try:
+        output = restored.fails("deploy", service="web")
+        assert "no free port in 5 attempts" in output
+        assert len([1 for _node, c in restored.containers("web.main") if c["State"]["Running"]]) == 2
+    finally:
+        for node, pid in pids.items():
+            restored.node(node, "kill", pid)
+    restored.play("deploy", service="web")
+    assert len(restored.containers("web.main")) == 3
+
+
+@pytest.mark.parametrize(("directory", "what"), [("/var/lib/envoy/eds", "node2"), ("/var/lib/docker/tmp", "pull")])
+def test_a_full_disk_is_named_and_what_runs_serves_on(restored: Platform, directory: str, what: str) -> None:
+    restored.change("services/quotes/server.py", '"""', '""" Too big for a full disk.')
+    restored.release("quotes")
+    for node in ("node1", "node2", "node3"):
+        restored.node(node, "mount", "-t", "tmpfs", "-o", "size=4k,mode=755", "tmpfs", directory)
+        restored.node(node, "sh", "-c", f"head -c 8192 /dev/zero > {directory}/.filler || true")
+    try:
+        with restored.traffic() as seen:
+            output = restored.fails("deploy", service="quotes")
+    finally:
+        for node in ("node1", "node2", "node3"):
+            restored.node(node, "umount", directory)
+    assert "no space left on device" in output.lower()
+    assert what in output
+    assert seen.failures == []
+    restored.play("deploy", service="quotes")
+
+
+def test_a_lost_node_s_replicas_move_and_come_to_rest_when_it_is_back(restored: Platform) -> None:
+    docker("kill", "paasta-molecule-node3")
+    try:
+        output = restored.fails("deploy")
+        assert "node3 did not answer" in output
+        assert len(restored.containers("quotes.main")) == 2
+        assert len(restored.containers("web.main")) == 2
+        assert len(restored.containers("clock.main")) == 1
+        with restored.traffic(QUOTES) as seen:
+            for _request in range(20):
+                assert restored.ask(WEB)["quotes"]["service"] == "quotes"
+        assert seen.failures == []
+    finally:
+        docker("start", "paasta-molecule-node3")
+    eventually(lambda: restored.node("node3", "docker", "info", "--format", "{{.ServerVersion}}").strip())
+    eventually(lambda: "LIVE" in restored.node("node3", "curl", "-s", "http://127.0.0.1:9901/ready"))
+    restored.play("deploy")
+    assert len(restored.containers("quotes.main")) == 2
+    assert len(restored.containers("clock.main")) == 1
+
+
+def test_too_many_lost_nodes_are_a_broken_network_and_nothing_is_touched(platform: Platform) -> None:
+    before = {container["Id"] for _node, container in platform.containers("web.main")}
+    docker("pause", "paasta-molecule-node2", "paasta-molecule-node3")
+    try:
+        output = platform.fails("deploy")
+    finally:
+        docker("unpause", "paasta-molecule-node2", "paasta-molecule-node3")
+    assert "2 of 3 hosts do not answer" in output
+    assert {container["Id"] for _node, container in platform.containers("web.main")} == before
