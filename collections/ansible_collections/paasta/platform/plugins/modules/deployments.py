@@ -35,9 +35,10 @@ options:
         type: str
         required: true
       deploy_group:
-        description: A deploy group of the service's instances or of its C(deploy.yaml).
+        description:
+          - A deploy group of the service's instances or of its C(deploy.yaml).
+          - When not given, every deploy group that an instance of the service uses.
         type: str
-        required: true
       git_sha:
         description: The commit to run, all 40 digits.
         type: str
@@ -71,7 +72,9 @@ options:
         description: A token, usually a timestamp. When it changes, the instance is replaced, and if nothing else did.
         type: str
       only_if_absent:
-        description: Leave an instance alone that has a control already.
+        description:
+          - Leave an instance alone that had a control before this task.
+          - So an instance can be declared stopped before its first version is marked.
         type: bool
         default: false
 attributes:

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 # Copyright the paasta authors
-# SPDX-License-Identifier: Apache-2.0
+# Apache License 2.0 or GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt), as you prefer
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ options:
     required: true
   engines:
     description:
-      - Which engine runs which instance type, for example V({"kubernetes": "docker"}). A type that is not named is
-        its own engine.
+      - "Which engine runs which instance type, for example C(kubernetes: docker). A type that is not named is its
+        own engine."
       - Only the files of these types are read; V(kubernetes) when empty.
     type: dict
     default: {}

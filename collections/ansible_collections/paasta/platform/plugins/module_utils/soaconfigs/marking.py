@@ -31,7 +31,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "default": [],
         "options": {
             "service": {"type": "str", "required": True},
-            "deploy_group": {"type": "str", "required": True},
+            "deploy_group": {"type": "str"},
             "git_sha": {"type": "str", "required": True},
             "image_version": {"type": "str"},
         },
@@ -86,8 +86,12 @@ def _run(
     before = {service: _document(soa, service) for service in sorted(known)}
     after = {service: dict(document) for service, document in before.items()}
     marked = []
-    for entry in marks:
-        service, group = entry["service"], entry["deploy_group"]
+    # First, because a mark gives every instance of its group a control.
+    first = [entry for entry in controls if entry["only_if_absent"]]
+    for entry in first:
+        after[entry["service"]] = deployments.control(after[entry["service"]], **entry)
+    for entry, group in ((entry, group) for entry in marks for group in _groups(entry, known)):
+        service = entry["service"]
         previous = after[service].get("v2", {}).get("deployments", {}).get(group, {})
         after[service] = deployments.mark(
             after[service], service, group, entry["git_sha"], entry["image_version"], known[service].of_group(group)
@@ -95,9 +99,8 @@ def _run(
         now = after[service]["v2"]["deployments"][group]
         names = {"service": service, "deploy_group": group}
         marked.append({**names, **now, "previous_git_sha": previous.get("git_sha")})
-    for entry in controls:
-        service = entry["service"]
-        after[service] = deployments.control(after[service], **entry)
+    for entry in (entry for entry in controls if not entry["only_if_absent"]):
+        after[entry["service"]] = deployments.control(after[entry["service"]], **entry)
     changed = [service for service in after if after[service] != before[service]]
     if not check_mode:
         _write({os.path.join(soa.root, name, deployments.FILE): deployments.dump(after[name]) for name in changed})
@@ -105,6 +108,11 @@ def _run(
     if diff:
         result["diff"] = [_diff(name, before[name], after[name]) for name in changed]
     return result
+
+
+def _groups(mark: Mapping[str, Any], known: Mapping[str, Known]) -> list[str]:
+    """The deploy groups of a mark: the one it names, or every one that an instance of the service uses."""
+    return [mark["deploy_group"]] if mark["deploy_group"] else sorted(set(known[mark["service"]].instances.values()))
 
 
 def _check(soa: SoaDir, marks: list[dict[str, Any]], controls: list[dict[str, Any]]) -> dict[str, Known]:
@@ -128,7 +136,7 @@ def _check(soa: SoaDir, marks: list[dict[str, Any]], controls: list[dict[str, An
         where = f"marks[{index}]"
         service = service_of(where, entry)
         group, sha, version = entry["deploy_group"], entry["git_sha"], entry["image_version"]
-        if service and group not in service.groups:
+        if service and group and group not in service.groups:
             message = f"{show(group)} is not a deploy group of {entry['service']}"
             refuse(where, "deploy_group", message, did_you_mean(group, service.groups))
         if not GIT_SHA.fullmatch(sha):

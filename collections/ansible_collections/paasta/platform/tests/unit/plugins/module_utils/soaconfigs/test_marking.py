@@ -17,7 +17,7 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 NEW = SHA[::-1]
 
 
-def mark(group: str = "prod.main", sha: str = NEW, service: str = "web") -> dict[str, Any]:
+def mark(group: str | None = "prod.main", sha: str = NEW, service: str = "web") -> dict[str, Any]:
     return {"service": service, "deploy_group": group, "git_sha": sha, "image_version": None}
 
 
@@ -64,6 +64,19 @@ def test_controls(soa: Soa) -> None:
     assert record(root)["controls"]["web:prod.main"] == {"desired_state": "stop", "force_bounce": "7"}
     run(root, marks=[mark()])
     assert record(root)["controls"]["web:prod.main"]["desired_state"] == "stop"
+
+
+def test_an_instance_can_be_stopped_before_its_first_mark(soa: Soa) -> None:
+    root = soa({"web/deployments.json": None})
+    run(root, marks=[mark()], controls=[control(desired_state="stop", only_if_absent=True)])
+    assert record(root)["controls"]["web:prod.main"]["desired_state"] == "stop"
+
+
+def test_a_mark_without_deploy_group_is_for_all_that_instances_use(soa: Soa) -> None:
+    root = soa({"web/kubernetes-dev.yaml": "a: {deploy_group: prod.main}\nb: {deploy_group: prod.canary}\n"})
+    result = run(root, marks=[mark(None)])
+    assert {entry["deploy_group"] for entry in result["marks"]} >= {"prod.main", "prod.canary"}
+    assert record(root)["deployments"]["prod.canary"]["git_sha"] == NEW
 
 
 def test_everything_unknown_is_refused_at_once_before_writing(soa: Soa) -> None:
