@@ -153,6 +153,8 @@ def _http_proxy(name: str, namespace: JsonObject) -> JsonObject:
         "stat_prefix": name,
         "route_config": {
             "name": name,
+            # Listeners and clusters come from different files: either may be read first.
+            "validate_clusters": False,
             "virtual_hosts": [{"name": name, "domains": ["*"], "routes": _routes(name, namespace)}],
             "request_headers_to_add": [
                 {"header": {"key": key, "value": value}} for key, value in sorted(namespace["extra_headers"].items())

@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.mesh import envoy
 
-from .host_agent import ask_envoy, read_file, write_files
+from .host_agent import ask_envoy, move_in, read_file
 
 ARGUMENTS: dict[str, Any] = {
     "namespaces": {"type": "dict", "required": True},
@@ -38,35 +38,31 @@ class Refused(Exception):
 def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
     """Write and activate. ``args`` is as in :data:`ARGUMENTS`; returns the module's result."""
     directory, namespaces = args["directory"], args["namespaces"]
-    endpoint_directory = os.path.join(directory, "eds")
     listeners = envoy.listeners(namespaces, args["addresses"])
-    clusters = envoy.clusters(namespaces, endpoint_directory)
-    wanted = {
-        "cds.json": envoy.as_file(envoy.discovery(clusters)),
-        "lds.json": envoy.as_file(envoy.discovery(listeners)),
-    }
+    clusters = envoy.clusters(namespaces, os.path.join(directory, "eds"))
+    # In this order: nothing may refer to what is not there yet.
+    wanted = {"cds.json": envoy.discovery(clusters), "lds.json": envoy.discovery(listeners)}
+    texts = {name: envoy.as_file(document) for name, document in wanted.items()}
     before = {name: read_file(os.path.join(directory, name)) or "" for name in wanted}
-    obsolete = _obsolete(endpoint_directory, namespaces)
-    changed = before != wanted or bool(obsolete)
-    result: dict[str, Any] = {"changed": changed, "listeners": sorted(namespaces)}
+    result: dict[str, Any] = {"changed": False, "listeners": sorted(namespaces)}
     if diff:
         result["diff"] = [
-            {"before_header": name, "after_header": name, "before": before[name], "after": text}
-            for name, text in wanted.items()
-            if before[name] != text
+            {"before_header": name, "after_header": name, "before": before[name], "after": texts[name]}
+            for name in wanted
+            if before[name] != texts[name]
         ]
     try:
-        if changed:
+        # What is in place may have been refused by Envoy in an earlier run, and it does not look again by itself.
+        stale = [name for name in wanted if before[name] != texts[name] or _used(args["admin"], name, wanted[name])]
+        obsolete = _obsolete(os.path.join(directory, "eds"), namespaces)
+        if stale:
             _refuse_busy_ports(listeners, before["lds.json"])
             _validate(args, listeners)
-            if not check_mode:
-                _write(args, wanted, obsolete)
         if not check_mode:
-            # Also when nothing was to be written: an earlier run may have written what Envoy did not take.
-            _wait(args, json.loads(wanted["lds.json"]))
+            _activate(args, stale, wanted, obsolete)
     except (Refused, OSError) as error:
-        return result | {"changed": False, "failed": True, "msg": str(error)}
-    return result
+        return result | {"failed": True, "msg": str(error)}
+    return result | {"changed": bool(stale or obsolete)}
 
 
 def _obsolete(directory: str, namespaces: Mapping[str, Any]) -> list[str]:
@@ -109,13 +105,12 @@ def _validate(args: Mapping[str, Any], listeners: list[dict[str, Any]]) -> None:
     """Let Envoy's own parser read the configuration, beside endpoint files that exist."""
     with tempfile.TemporaryDirectory(prefix="paasta-envoy-") as scratch:
         for name in args["namespaces"]:
-            write_files(scratch, {f"{name}.json": envoy.as_file(envoy.discovery([]))}, prune=False)
+            move_in(scratch, f"{name}.json", envoy.as_file(envoy.discovery([])))
         clusters = envoy.clusters(args["namespaces"], scratch)
         static = {"listeners": _untyped(listeners), "clusters": _untyped(clusters)}
         node = {"id": "validate", "cluster": "validate"}
-        bootstrap = {"bootstrap.json": json.dumps({"node": node, "static_resources": static})}
-        write_files(scratch, bootstrap, prune=False)
-        command = [args["program"], "--mode", "validate", "-c", os.path.join(scratch, "bootstrap.json"), "-l", "error"]
+        move_in(scratch, "bootstrap", json.dumps({"node": node, "static_resources": static}))
+        command = [args["program"], "--mode", "validate", "-c", os.path.join(scratch, "bootstrap"), "-l", "error"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         words = "\n".join(line.partition("] ")[2] or line for line in (done.stderr or done.stdout).strip().splitlines())
@@ -127,50 +122,54 @@ def _untyped(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{key: value for key, value in resource.items() if key != "@type"} for resource in resources]
 
 
-def _write(args: Mapping[str, Any], wanted: dict[str, str], obsolete: list[str]) -> None:
-    """Endpoints before clusters before listeners, so that nothing refers to what is not there yet."""
+def _activate(args: Mapping[str, Any], stale: list[str], wanted: dict[str, Any], obsolete: list[str]) -> None:
+    """Put the files in place, each when Envoy uses the one before."""
     directory = args["directory"]
     endpoint_directory = os.path.join(directory, "eds")
-    empty = {
-        f"{name}.json": envoy.as_file(envoy.endpoints(name, []))
-        for name in args["namespaces"]
-        if read_file(os.path.join(endpoint_directory, f"{name}.json")) is None
-    }
-    write_files(endpoint_directory, empty, prune=False)
-    write_files(directory, {"cds.json": wanted["cds.json"]}, prune=False)
-    write_files(directory, {"lds.json": wanted["lds.json"]}, prune=False)
+    for name in args["namespaces"]:
+        if read_file(os.path.join(endpoint_directory, f"{name}.json")) is None:
+            move_in(endpoint_directory, f"{name}.json", envoy.as_file(envoy.endpoints(name, [])))
+    for name in stale:
+        move_in(directory, name, envoy.as_file(wanted[name]))
+        _wait(args, name, wanted[name])
     for name in obsolete:
         os.unlink(os.path.join(endpoint_directory, name))
 
 
-def _wait(args: Mapping[str, Any], wanted: dict[str, Any]) -> None:
-    """Wait until Envoy listens as wanted.
+def _wait(args: Mapping[str, Any], file: str, wanted: dict[str, Any]) -> None:
+    """Wait until Envoy uses a file.
 
     :raises Refused: with Envoy's own words when it does not.
     """
-    names = {resource["name"] for resource in wanted["resources"]}
     deadline = time.monotonic() + args["timeout"]
-    while True:
-        active, problems, version = _listeners(args["admin"])
-        if version == wanted["version_info"] and active == names and not problems:
-            return
-        if time.monotonic() > deadline or (version == wanted["version_info"] and problems):
-            missing = ", ".join(sorted(names ^ active)) or "none"
-            words = "\n".join(problems) or f"listeners that differ: {missing}"
-            raise Refused(f"the files are in place and Envoy does not use them all:\n{words}")
+    while unused := _used(args["admin"], file, wanted):
+        if time.monotonic() > deadline:
+            raise Refused(f"{file} is in place and Envoy does not use it after {args['timeout']:g} s:\n{unused}")
         time.sleep(0.2)
 
 
-def _listeners(admin: str) -> tuple[set[str], list[str], str]:
-    """Names of the active dynamic listeners, what was refused, and the version of the file Envoy has read."""
-    active, problems, version = set(), [], ""
+#: Where Envoy's configuration dump has what came from a file: type, list, key of the active state's resource.
+_DUMPS = {
+    "cds.json": ("ClustersConfigDump", "dynamic_active_clusters", "cluster"),
+    "lds.json": ("ListenersConfigDump", "dynamic_listeners", "active_state"),
+}
+
+
+def _used(admin: str, file: str, wanted: dict[str, Any]) -> str:
+    """Why Envoy does not use a file as it is wanted; empty if it does."""
+    type_, list_, key = _DUMPS[file]
+    names, problems, version = set(), [], ""
     for dump in json.loads(ask_envoy(admin, "/config_dump")).get("configs", []):
-        if not dump.get("@type", "").endswith("ListenersConfigDump"):
+        if not dump.get("@type", "").endswith(type_):
             continue
         version = dump.get("version_info", "")
-        for listener in dump.get("dynamic_listeners", []):
-            if "error_state" in listener:
-                problems.append(f"{listener['name']}: {listener['error_state'].get('details', 'refused')}")
-            if "active_state" in listener:
-                active.add(listener["name"])
-    return active, problems, version
+        for item in dump.get(list_, []):
+            if key in item:
+                names.add(item.get("name") or item[key].get("name"))
+            if "error_state" in item:
+                problems.append(f"{item.get('name', 'unnamed')}: {item['error_state'].get('details', 'refused')}")
+    differing = names ^ {resource["name"] for resource in wanted["resources"]}
+    if version == wanted["version_info"] and not differing:
+        return ""
+    state = f"version {version or 'none'} instead of {wanted['version_info']}"
+    return "\n".join([*problems, f"{state}; differing: {', '.join(sorted(differing)) or 'none'}"])

@@ -18,26 +18,28 @@ import tempfile
 from typing import Any
 
 
-def write_files(directory: str, files: dict[str, str], prune: bool) -> list[str]:
-    """Bring ``directory`` to ``files`` (name → text); each is moved in whole, which is what Envoy watches for.
-
-    :param prune: also remove files that are not named.
-    :returns: the names that were written or removed.
-    """
-    changed = []
-    for name, text in sorted(files.items()):
-        path = os.path.join(directory, name)
-        if read_file(path) == text:
-            continue
-        descriptor, temporary = tempfile.mkstemp(prefix=".", dir=directory)
+def move_in(directory: str, name: str, text: str) -> None:
+    """Put a file in place whole, which is what Envoy watches for; a full disk leaves the old one."""
+    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=directory)
+    try:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(text)
             os.fchmod(descriptor, 0o644)
-        os.replace(temporary, path)
-        changed.append(name)
-    if prune:
-        for name in sorted(set(os.listdir(directory)) - set(files)):
-            os.unlink(os.path.join(directory, name))
+        os.replace(temporary, os.path.join(directory, name))
+    except OSError:
+        os.unlink(temporary)
+        raise
+
+
+def write_files(directory: str, files: dict[str, str]) -> list[str]:
+    """Bring files in ``directory`` (name → text) up to date; others are left alone.
+
+    :returns: the names that were written.
+    """
+    changed = []
+    for name, text in sorted(files.items()):
+        if read_file(os.path.join(directory, name)) != text:
+            move_in(directory, name, text)
             changed.append(name)
     return changed
 
@@ -114,7 +116,7 @@ class Agent:
 
     def mesh(self, directory: str, files: dict[str, str] | None, admin: str) -> dict[str, Any]:
         """Write endpoint files (None: only look) and say what Envoy knows."""
-        changed = write_files(directory, files, prune=False) if files is not None else []
+        changed = write_files(directory, files) if files is not None else []
         return {"changed": changed, "seen": endpoints_seen(admin)}
 
     def mesh_files(self, directory: str) -> dict[str, Any]:
