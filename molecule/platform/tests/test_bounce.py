@@ -8,7 +8,7 @@ import os
 import signal
 import time
 
-from conftest import QUOTES, Platform
+from cluster import QUOTES, Platform
 
 SETTINGS = "soa-configs/quotes/kubernetes-local.yaml"
 
@@ -26,7 +26,7 @@ def test_no_request_is_lost_when_the_configuration_changes(restored: Platform) -
 
 def test_no_request_is_lost_when_a_new_version_is_deployed(restored: Platform) -> None:
     old = {str(restored.ask(QUOTES)["git_sha"])}
-    restored.change("services/quotes/server.py", '"""', '""" A new version.', )
+    restored.change("services/quotes/server.py", '"""', '""" A new version.')
     sha = restored.release("quotes")
     with restored.traffic() as seen:
         output = restored.play("deploy", service="quotes").output
@@ -37,20 +37,21 @@ def test_no_request_is_lost_when_a_new_version_is_deployed(restored: Platform) -
 
 
 def test_every_bounce_method_ends_with_the_new_configuration(restored: Platform) -> None:
-    method = "crossover"
-    for number, following in enumerate(("upthendown", "downthenup", "brutal")):
+    method, level = "crossover", "info"
+    for following in ("upthendown", "downthenup", "brutal"):
         restored.change(SETTINGS, f"bounce_method: {method}", f"bounce_method: {following}")
-        restored.change(SETTINGS, "LOG_LEVEL: " + ("info" if number == 0 else f"level{number - 1}"), f"LOG_LEVEL: level{number}")
+        restored.change(SETTINGS, f"LOG_LEVEL: {level}", f"LOG_LEVEL: {following}")
         restored.play("deploy", service="quotes")
-        for _node, container in restored.containers("quotes.main"):
-            assert f"LOG_LEVEL=level{number}" in container["Config"]["Env"]
-        assert len(restored.containers("quotes.main")) == 2
-        method = following
+        found = [container for _node, container in restored.containers("quotes.main")]
+        assert len(found) == 2
+        assert all(f"LOG_LEVEL={following}" in container["Config"]["Env"] for container in found)
+        method = level = following
 
 
 def test_a_version_that_never_gets_healthy_leaves_the_old_one_serving(restored: Platform) -> None:
     before = {container["Id"] for _node, container in restored.containers("quotes.main")}
-    restored.change("services/quotes/server.py", "def main() -> None:", "def main() -> None:\n    raise SystemExit('no luck today')")
+    main = "def main() -> None:"
+    restored.change("services/quotes/server.py", main, f"{main}\n    raise SystemExit('no luck today')")
     sha = restored.release("quotes")
     with restored.traffic() as seen:
         output = restored.fails("deploy", service="quotes")

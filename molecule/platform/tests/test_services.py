@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import QUOTES, WEB, Platform, Run, eventually
+from cluster import QUOTES, SCENARIO, WEB, Platform, eventually
 
 
 def test_every_replica_takes_its_share(platform: Platform) -> None:
@@ -66,11 +66,12 @@ def test_a_second_deploy_changes_nothing_and_the_plan_says_so(platform: Platform
 
 def test_a_killed_process_comes_back_by_itself(platform: Platform) -> None:
     node, container = platform.containers("clock.main")[0]
-    platform.node(node, "kill", "-9", str(container["State"]["Pid"]))
+    killed = container["State"]["Pid"]
+    platform.node(node, "kill", "-9", str(killed))
 
     def back() -> bool:
         _node, now = platform.containers("clock.main")[0]
-        return now["Id"] == container["Id"] and now["State"]["Running"] and now["State"]["Pid"] != container["State"]["Pid"]
+        return now["Id"] == container["Id"] and now["State"]["Running"] and now["State"]["Pid"] != killed
 
     eventually(back)
 
@@ -129,15 +130,18 @@ def test_the_table_of_what_runs(platform: Platform) -> None:
 def test_render_needs_no_cluster_and_gives_the_same_file_twice(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With the inventory's variables, without its hosts, and with a Docker Engine that is not there."""
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {}}\n")
+    (tmp_path / "group_vars").symlink_to(SCENARIO / "inventory" / "group_vars")
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    monkeypatch.setenv("ANSIBLE_INVENTORY_UNPARSED_WARNING", "false")
     texts = []
     for name in ("one.json", "two.json"):
-        process = platform.start("render", soa_dir=str(platform.soa), cluster="local", out=str(tmp_path / name))
-        run: Run = platform.finish(process)
-        assert run.code == 0, run.output
+        variables = {"soa_dir": str(platform.soa), "cluster": "local", "out": str(tmp_path / name)}
+        platform.play("render", inventory=tmp_path / "hosts.yml", **variables)
         texts.append((tmp_path / name).read_text())
     assert texts[0] == texts[1]
     plan = json.loads(texts[0])
-    assert plan["docker"]["instances"]["web.main"]["replicas"] == 2
+    web = plan["docker"]["instances"]["web.main"]
+    assert web["replicas"] == 2
+    assert web["container"]["Image"].startswith("node1:5000/services-web:paasta-")
     assert plan["mesh"]["namespaces"]["web.main"]["proxy_port"] == WEB

@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.decision import (
@@ -18,11 +16,13 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.decision
     difference,
 )
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.replicas import Replica
+from ansible_collections.paasta.platform.tests.unit.plugins.module_utils.reconcile.factories import (
+    CONTAINER,
+    replica,
+    wanted,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
-from factories import CONTAINER, replica, wanted
 
 TARGET = {"node1": 2, "node2": 1}
 

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +13,12 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.replicas
     drifted,
     parse_time,
 )
-
-sys.path.insert(0, str(Path(__file__).parent))
-from factories import CONTAINER, NOW, inspect, replica
+from ansible_collections.paasta.platform.tests.unit.plugins.module_utils.reconcile.factories import (
+    CONTAINER,
+    NOW,
+    inspect,
+    replica,
+)
 
 PROBE = [{"Output": "first\n"}, {"Output": "wget: server returned error: HTTP/1.1 500\n"}]
 
