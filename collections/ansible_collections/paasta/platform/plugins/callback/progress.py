@@ -1,5 +1,6 @@
 # Copyright the paasta authors
-# SPDX-License-Identifier: Apache-2.0
+# Apache License 2.0 or GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt), as you prefer
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.paasta.platform.plugins.module_utils.progress import ENVIRONMENT_VARIABLE
 from ansible_collections.paasta.platform.plugins.module_utils.table import render
+
 
 class CallbackModule(CallbackBase):
     """Listens where bulk modules report to, and keeps the rows of the table."""

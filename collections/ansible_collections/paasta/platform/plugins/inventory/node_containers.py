@@ -1,6 +1,6 @@
-# Copyright: paasta contributors
-# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
-# SPDX-License-Identifier: Apache-2.0
+# Copyright the paasta authors
+# Apache License 2.0 or GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt), as you prefer
+# SPDX-License-Identifier: Apache-2.0 OR GPL-3.0-or-later
 
 """Inventory of node containers: machines of a local cluster that are containers of this machine's Docker Engine."""
 

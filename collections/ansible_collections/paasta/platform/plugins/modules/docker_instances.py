@@ -38,7 +38,7 @@ options:
         type: str
         required: true
       url:
-        description: As for RV(hosts[].url).
+        description: As for O(hosts[].url).
         type: str
         required: true
       admin:
@@ -145,21 +145,13 @@ lost:
   returned: when the hosts were looked at
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.arguments import ARGUMENTS
-
-try:
-    from ansible_collections.paasta.platform.plugins.module_utils.reconcile.docker_instances import run
-except ImportError as error:
-    IMPORT_ERROR: ImportError | None = error
-else:
-    IMPORT_ERROR = None
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.docker_instances import run
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    if IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("docker"), exception=str(IMPORT_ERROR))
     result = run(module.params, module.check_mode, module._diff)
     if result.get("failed"):
         module.fail_json(**result)

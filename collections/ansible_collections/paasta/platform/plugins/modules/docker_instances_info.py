@@ -50,21 +50,13 @@ lost:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.arguments import INFO_ARGUMENTS
-
-try:
-    from ansible_collections.paasta.platform.plugins.module_utils.reconcile.docker_instances import gather
-except ImportError as error:
-    IMPORT_ERROR: ImportError | None = error
-else:
-    IMPORT_ERROR = None
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.docker_instances import gather
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=INFO_ARGUMENTS, supports_check_mode=True)
-    if IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("docker"), exception=str(IMPORT_ERROR))
     result = gather(module.params)
     if result.get("failed"):
         module.fail_json(**result)

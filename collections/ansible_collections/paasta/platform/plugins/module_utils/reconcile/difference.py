@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+with suppress(ImportError):  # libraries.py says so
+    import yaml
 
 
 @dataclass(slots=True)

@@ -9,12 +9,17 @@ urllib3 like any other.
 from __future__ import annotations
 
 import http.client
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import docker
-import requests.adapters
-import urllib3
-import urllib3.connection
+try:
+    import docker
+    import requests.exceptions
+    from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool
+    from urllib3.connection import HTTPConnection
+except ImportError:  # libraries.py says so
+    if not TYPE_CHECKING:
+        HTTPAdapter = HTTPConnection = HTTPConnectionPool = object
 
 from .channel import Channel, Process, Unreachable
 
@@ -28,7 +33,7 @@ REQUEST_TIMEOUT = 120
 _BASE_URL = "http://docker:80"
 
 
-class _Connection(urllib3.connection.HTTPConnection):
+class _Connection(HTTPConnection):
     """An HTTP connection whose socket is a program's standard input and output."""
 
     def __init__(self, channel: Channel, timeout: float) -> None:
@@ -57,7 +62,7 @@ class _Connection(urllib3.connection.HTTPConnection):
             self._process = None
 
 
-class _Pool(urllib3.HTTPConnectionPool):
+class _Pool(HTTPConnectionPool):
     def __init__(self, channel: Channel) -> None:
         super().__init__("docker", maxsize=POOL_SIZE, block=True, timeout=REQUEST_TIMEOUT)
         self._channel = channel
@@ -66,7 +71,7 @@ class _Pool(urllib3.HTTPConnectionPool):
         return _Connection(self._channel, REQUEST_TIMEOUT)
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
+class _Adapter(HTTPAdapter):
     """Sends every request of a session through one pool of such connections."""
 
     def __init__(self, channel: Channel) -> None:
@@ -99,4 +104,3 @@ def connect(channel: Channel) -> docker.APIClient:
         return client
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise Unreachable(f"{channel.url}: the Docker Engine does not answer: {error}") from error
-

@@ -21,6 +21,7 @@ from .channel import Channel, Unreachable
 from .decision import Wanted, decide, difference
 from .difference import Difference
 from .fleet import Fleet, Host, HostError
+from .libraries import missing
 from .proxies import Proxies, Proxy
 from .replicas import HEALTHY, STARTING, Replica
 from .rollout import Rollout, Task
@@ -70,6 +71,8 @@ def _session(args: Mapping[str, Any], lost_guard: float) -> Iterator[Session]:
 
     :raises Refused: when more than the guarded share is lost.
     """
+    if problem := missing():
+        raise Refused(problem)
     hosts = [Host(h["name"], h["address"], h.get("pool") or "default", Channel.parse(h["url"])) for h in args["hosts"]]
     port_range = (args.get("first_port", 0), args.get("last_port", 0))
     fleet = Fleet(hosts, args["cluster"], port_range)

@@ -10,8 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import docker
-import requests
+try:
+    import docker
+    import requests
+except ImportError:
+    pass  # libraries.py says so
+
 from ansible_collections.paasta.platform.plugins.module_utils.engines.docker import replica_body
 from ansible_collections.paasta.platform.plugins.module_utils.engines.ports import allocate
 
@@ -140,7 +144,9 @@ class Fleet:
             if isinstance(failure, Exception)
         }
 
-    def create(self, requests_: Iterable[tuple[str, str, Mapping[str, Any], int]]) -> list[str | HostError | Unreachable]:
+    def create(
+        self, requests_: Iterable[tuple[str, str, Mapping[str, Any], int]]
+    ) -> list[str | HostError | Unreachable]:
         """Create and start replicas: (host, name, container, container_port) each.
 
         :returns: for each, in order, the container's id or why it does not run.

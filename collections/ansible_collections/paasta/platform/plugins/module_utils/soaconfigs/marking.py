@@ -90,11 +90,12 @@ def _run(
     first = [entry for entry in controls if entry["only_if_absent"]]
     for entry in first:
         after[entry["service"]] = deployments.control(after[entry["service"]], **entry)
-    for entry, group in ((entry, group) for entry in marks for group in _groups(entry, known)):
-        service = entry["service"]
+    of_groups = [(entry, group) for entry in marks for group in _groups(entry, known)]
+    for mark, group in of_groups:
+        service = mark["service"]
         previous = after[service].get("v2", {}).get("deployments", {}).get(group, {})
         after[service] = deployments.mark(
-            after[service], service, group, entry["git_sha"], entry["image_version"], known[service].of_group(group)
+            after[service], service, group, mark["git_sha"], mark["image_version"], known[service].of_group(group)
         )
         now = after[service]["v2"]["deployments"][group]
         names = {"service": service, "deploy_group": group}

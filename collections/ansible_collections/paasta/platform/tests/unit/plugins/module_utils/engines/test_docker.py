@@ -25,7 +25,9 @@ FACTS = Facts(registry="registry:5000")
 BASE = "{cpus: 0.5, mem: 256, instances: 2, deploy_group: g"
 
 
-def instance(tmp_path: Path, keys: str = "", *, smartstack: str = "", sha: str = SHA, bounce: str | None = None) -> Instance:
+def instance(
+    tmp_path: Path, keys: str = "", *, smartstack: str = "", sha: str = SHA, bounce: str | None = None
+) -> Instance:
     """``web.main`` as soa-configs say; ``keys`` is appended to its flow mapping."""
     service = tmp_path / "web"
     service.mkdir(exist_ok=True)

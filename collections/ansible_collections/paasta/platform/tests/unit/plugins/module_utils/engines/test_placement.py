@@ -95,7 +95,9 @@ def test_scale_up_moves_nothing(hosts: dict[str, str], demands: list[Demand], mo
 
 
 @given(hosts=hosts, demands=demands, data=st.data())
-def test_the_order_of_demands_does_not_matter(hosts: dict[str, str], demands: list[Demand], data: st.DataObject) -> None:
+def test_the_order_of_demands_does_not_matter(
+    hosts: dict[str, str], demands: list[Demand], data: st.DataObject
+) -> None:
     shuffled = data.draw(st.permutations(demands))
     assert place(shuffled, hosts) == place(demands, hosts)
 

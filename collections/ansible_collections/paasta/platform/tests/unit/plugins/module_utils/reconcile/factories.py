@@ -51,7 +51,9 @@ def wanted(**changes: Any) -> Wanted:
     return Wanted.parse("web.main", plan | changes)
 
 
-def inspect(name: str = "web.main.0", *, sha: str = "a", config: str = "config11111111", **state: Any) -> dict[str, Any]:
+def inspect(
+    name: str = "web.main.0", *, sha: str = "a", config: str = "config11111111", **state: Any
+) -> dict[str, Any]:
     """What Docker Engine's inspect says of a running container without a health check."""
     host_config = copy.deepcopy(CONTAINER["HostConfig"])
     host_config["PortBindings"] = {"8888/tcp": [{"HostIp": "", "HostPort": "31000"}]}
