@@ -10,7 +10,6 @@ import re
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +22,13 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 SCENARIO = ROOT / "molecule" / "platform"
 COPY = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+NODES = ("node1", "node2", "node3")
 GATEWAY = "127.0.0.77"
 WEB, QUOTES = 20002, 20001
+
+
+class CommandFailed(Exception):
+    """A docker command ended with an error."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Platform:
         """(node, inspect) of every container of an instance on the nodes that run."""
         service, _dot, instance = id.partition(".")
         found = []
-        for node in ("node1", "node2", "node3"):
+        for node in NODES:
             if docker("inspect", "-f", "{{.State.Running}}", f"paasta-molecule-{node}").strip() != "true":
                 continue
             labels = ("--filter", f"label=paasta_service={service}", "--filter", f"label=paasta_instance={instance}")
@@ -159,7 +163,8 @@ class Platform:
 def docker(*arguments: str) -> str:
     """Run the docker client of this machine."""
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
+    if done.returncode:
+        raise CommandFailed(f"docker {' '.join(arguments)}: {done.stderr}")
     return done.stdout
 
 
@@ -169,7 +174,7 @@ def eventually(check: Any, seconds: float = 60) -> Any:
     while True:
         try:
             value = check()
-        except (OSError, ValueError, urllib.error.URLError):
+        except (OSError, ValueError, CommandFailed):
             value = None
         if value:
             return value

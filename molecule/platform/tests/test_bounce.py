@@ -11,6 +11,7 @@ import time
 from cluster import QUOTES, Platform
 
 SETTINGS = "soa-configs/quotes/kubernetes-local.yaml"
+IMPORT = "from __future__ import annotations"
 
 
 def test_no_request_is_lost_when_the_configuration_changes(restored: Platform) -> None:
@@ -26,7 +27,7 @@ def test_no_request_is_lost_when_the_configuration_changes(restored: Platform) -
 
 def test_no_request_is_lost_when_a_new_version_is_deployed(restored: Platform) -> None:
     old = {str(restored.ask(QUOTES)["git_sha"])}
-    restored.change("services/quotes/server.py", '"""', '""" A new version.')
+    restored.change("services/quotes/server.py", IMPORT, f"{IMPORT}\n\n# A new version.")
     sha = restored.release("quotes")
     with restored.traffic() as seen:
         output = restored.play("deploy", service="quotes").output

@@ -7,10 +7,9 @@ from __future__ import annotations
 import socket
 
 import pytest
-from cluster import GATEWAY, QUOTES, WEB, Platform, docker, eventually
+from cluster import GATEWAY, NODES, QUOTES, WEB, Platform, docker, eventually
 
 NOWHERE = "0" * 40
-NODES = ("node1", "node2", "node3")
 
 
 def test_every_mistake_in_soa_configs_is_told_at_once_and_nothing_is_touched(restored: Platform) -> None:
@@ -62,7 +61,7 @@ time.sleep(600)
 
 def test_busy_replica_ports_are_an_error_and_what_runs_is_left_alone(restored: Platform) -> None:
     before = {container["Id"] for _node, container in restored.containers("web.main")}
-    restored.change("soa-configs/web/kubernetes-local.yaml", "LOG_LEVEL: info", "LOG_LEVEL: debug")
+    restored.change("soa-configs/web/service.yaml", "LOG_LEVEL: info", "LOG_LEVEL: debug")
     start = ["sh", "-c", 'python3 -c "$0" >/dev/null 2>&1 & echo $!', HOLD_PORTS]
     pids = {node: restored.node(node, *start).strip() for node in NODES}
     try:
@@ -78,7 +77,8 @@ def test_busy_replica_ports_are_an_error_and_what_runs_is_left_alone(restored: P
 
 @pytest.mark.parametrize(("directory", "what"), [("/var/lib/envoy/eds", "node2"), ("/var/lib/docker/tmp", "pull")])
 def test_a_full_disk_is_named_and_what_runs_serves_on(restored: Platform, directory: str, what: str) -> None:
-    restored.change("services/quotes/server.py", '"""', '""" Too big for a full disk.')
+    imports = "from __future__ import annotations"
+    restored.change("services/quotes/server.py", imports, f"{imports}\n\n# Too big for a disk: {directory}.")
     restored.release("quotes")
     for node in NODES:
         restored.node(node, "mount", "-t", "tmpfs", "-o", "size=4k,mode=755", "tmpfs", directory)

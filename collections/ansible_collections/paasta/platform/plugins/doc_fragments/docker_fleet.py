@@ -44,7 +44,7 @@ options:
         description:
           - How the host and its Docker Engine are reached from where the module runs.
           - V(unix:///SOCKET) for this machine, V(ssh://[USER@]HOST[:PORT]) (with V(?sudo=1) where the user needs
-            it), V(container://NAME) for a node container.
+            it, V(?config=FILE) for another ssh configuration), V(container://NAME) for a node container.
         type: str
         required: true
       address:

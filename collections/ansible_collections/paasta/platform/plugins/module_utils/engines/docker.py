@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,9 +98,9 @@ def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     }
 
 
-def replica_body(container: dict[str, Any], *, host: str, port: int, container_port: int) -> dict[str, Any]:
+def replica_body(container: Mapping[str, Any], *, host: str, port: int, container_port: int) -> dict[str, Any]:
     """The create body of one replica: the instance's, with its host and its port on that host."""
-    body = copy.deepcopy(container)
+    body = copy.deepcopy(dict(container))
     body["Env"] = sorted([*body["Env"], f"PAASTA_HOST={host}", f"PAASTA_HOST_PORT={port}"])
     body["HostConfig"]["PortBindings"] = {f"{container_port}/tcp": [{"HostPort": str(port)}]}
     return body

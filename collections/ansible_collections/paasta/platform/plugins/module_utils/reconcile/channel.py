@@ -7,6 +7,7 @@
 ``container://NAME``               the node container NAME, through ``docker exec``
 ``ssh://[USER@]HOST[:PORT]``       a real host, through the ``ssh`` client with the user's own settings
 ``ssh://…?sudo=1``                 the same, with ``sudo -n`` in front of every program
+``ssh://…?config=FILE``            the same, with another configuration file than ``~/.ssh/config``
 =================================  ==================================================================
 
 A program's standard input and output are one socket here, so the Docker Engine's API is spoken through
@@ -21,7 +22,7 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 #: Seconds until a host that does not answer is taken for unreachable.
 CONNECT_TIMEOUT = 10
@@ -53,8 +54,7 @@ class Channel:
         if parts.scheme == "container" and parts.netloc:
             return cls(url, ("docker", "exec", "-i", parts.netloc))
         if parts.scheme == "ssh" and parts.hostname:
-            sudo = "1" in parse_qs(parts.query).get("sudo", [])
-            return cls(url, _ssh(parts.hostname, parts.username, parts.port, sudo))
+            return cls(url, _ssh(parts))
         expected = "unix:///SOCKET, container://NAME or ssh://[USER@]HOST[:PORT]"
         raise ValueError(f"paasta_host_url {url!r}: expected {expected}")
 
@@ -108,17 +108,21 @@ class Process:
         stderr.close()
 
 
-def _ssh(host: str, user: str | None, port: int | None, sudo: bool) -> tuple[str, ...]:
+def _ssh(url: SplitResult) -> tuple[str, ...]:
+    query = parse_qs(url.query)
+    sockets = os.path.expanduser("~/.ansible/cp")
+    os.makedirs(sockets, mode=0o700, exist_ok=True)
     options = [
         "-T",
         "-o", "BatchMode=yes",
         "-o", f"ConnectTimeout={CONNECT_TIMEOUT}",
         "-o", "ServerAliveInterval=15",
         "-o", "ControlMaster=auto",
-        "-o", "ControlPath=~/.ssh/paasta-%C",
+        "-o", f"ControlPath={sockets}/paasta-%C",
         "-o", "ControlPersist=60s",
     ]  # fmt: skip
-    if port:
-        options += ["-p", str(port)]
-    target = f"{user}@{host}" if user else host
-    return ("ssh", *options, target, "--", *(("sudo", "-n") if sudo else ()))
+    options += [part for file in query.get("config", []) for part in ("-F", file)]
+    options += ["-p", str(url.port)] if url.port else []
+    target = f"{url.username}@{url.hostname}" if url.username else str(url.hostname)
+    sudo = ("sudo", "-n") if "1" in query.get("sudo", []) else ()
+    return ("ssh", *options, target, "--", *sudo)

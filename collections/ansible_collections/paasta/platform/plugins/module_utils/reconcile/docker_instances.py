@@ -46,7 +46,9 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
     try:
         with _session(args, args["lost_guard"]) as session:
             return _reconcile(session, args, check_mode, diff)
-    except (Refused, Unreachable, AgentError, HostError, NoHost, ValueError) as error:
+    except Unreachable as error:
+        return {"failed": True, "msg": f"{error}. What was begun is finished by the next run"}
+    except (Refused, AgentError, HostError, NoHost, ValueError) as error:
         return {"failed": True, "msg": str(error)}
 
 
@@ -253,5 +255,5 @@ def row(
         "hosts": hosts,
         "url": f"http://{args['url_host']}:{ports[0]}/" if ports else "",
         "reason": reason,
-        "problem": error or "; ".join(late),
+        "problem": error.partition("\n")[0] or "; ".join(late),
     }

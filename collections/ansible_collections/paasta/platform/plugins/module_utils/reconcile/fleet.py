@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ except ImportError:
     pass  # libraries.py says so
 
 from ansible_collections.paasta.platform.plugins.module_utils.engines.docker import replica_body
-from ansible_collections.paasta.platform.plugins.module_utils.engines.ports import allocate
+from ansible_collections.paasta.platform.plugins.module_utils.engines.ports import NoPort, allocate
 
 from .channel import Channel, Unreachable
 from .docker_api import connect
@@ -80,6 +81,16 @@ class Host:
             raise Unreachable(f"{self.name}: {action}: {error}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A replica to be: its host, its name, and the create body and port of its instance."""
+
+    host: str
+    name: str
+    container: Mapping[str, Any]
+    container_port: int
+
+
 class Fleet:
     """The reachable hosts of a group, for one cluster and one run."""
 
@@ -88,6 +99,7 @@ class Fleet:
         self.hosts = {host.name: host for host in hosts}
         self.lost: dict[str, str] = {}
         self._port_range = port_range
+        self._allocation = threading.Lock()
         workers = max(4, 4 * len(self.hosts))
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="docker")
         # Stopping takes as long as a service likes; it must not keep the others waiting.
@@ -144,30 +156,15 @@ class Fleet:
             if isinstance(failure, Exception)
         }
 
-    def create(
-        self, requests_: Iterable[tuple[str, str, Mapping[str, Any], int]]
-    ) -> list[str | HostError | Unreachable]:
-        """Create and start replicas: (host, name, container, container_port) each.
+    def create(self, wanted: Iterable[Creation]) -> list[str | HostError | Unreachable]:
+        """Create and start replicas; for each, in order, the container's id or why it does not run."""
+        return list(self._pool.map(_try(self._create), wanted))
 
-        :returns: for each, in order, the container's id or why it does not run.
-        """
-        jobs = []
-        for host_name, name, container, container_port in requests_:
-            host = self.hosts[host_name]
-            port = self._allocate(host, name)
-            jobs.append((host, name, container, container_port, port))
-        if not jobs:
-            return []
-        return list(self._pool.map(_try(self._create), *zip(*jobs, strict=True)))
-
-    def _allocate(self, host: Host, name: str) -> int:
-        port = allocate(name, host.ports | host.busy_ports, *self._port_range)
-        host.ports.add(port)
-        return port
-
-    def _create(self, host: Host, name: str, container: Mapping[str, Any], container_port: int, port: int) -> str:
+    def _create(self, wanted: Creation) -> str:
+        host, name = self.hosts[wanted.host], wanted.name
         for _attempt in range(PORT_ATTEMPTS):
-            body = replica_body(dict(container), host=host.name, port=port, container_port=container_port)
+            port = self._allocate(host, name)
+            body = replica_body(wanted.container, host=host.name, port=port, container_port=wanted.container_port)
             created = host.call(f"create {name}", host.api.create_container_from_config, body, name)
             try:
                 host.call(f"start {name}", host.api.start, created["Id"])
@@ -178,8 +175,19 @@ class Fleet:
                 if "address already in use" not in str(error) and "port is already allocated" not in str(error):
                     raise
                 host.busy_ports.add(port)
-                port = self._allocate(host, name)
-        raise HostError(f"{host.name}: start {name}: no free port in {PORT_ATTEMPTS} attempts")
+        raise HostError(
+            f"{host.name}: start {name}: no free port in {PORT_ATTEMPTS} attempts; "
+            f"other programs hold ports between {self._port_range[0]} and {self._port_range[1]}"
+        )
+
+    def _allocate(self, host: Host, name: str) -> int:
+        with self._allocation:
+            try:
+                port = allocate(name, host.ports | host.busy_ports, *self._port_range)
+            except NoPort as error:
+                raise HostError(f"{host.name}: {error}") from error
+            host.ports.add(port)
+            return port
 
     def remove(self, replica: Replica, done: Callable[[Exception | None], None]) -> None:
         """Stop a replica (SIGTERM, then its own stop time-out) and remove it, in the background."""

@@ -93,9 +93,9 @@ def classify(inspect: Mapping[str, Any], now: datetime) -> tuple[str, str]:
     if health.get("Status") == "healthy":
         return HEALTHY, ""
     if restarts >= CRASH_LOOP_RESTARTS and (status == "restarting" or uptime(state, now) < MIN_UPTIME or health):
-        return FAILED, f"restarted {restarts} times, last exit status {state.get('ExitCode')}"
+        return FAILED, f"restarted {restarts} times{_exit_status(state)}"
     if status == "restarting":
-        return STARTING, f"restarting, last exit status {state.get('ExitCode')}"
+        return STARTING, f"restarting{_exit_status(state)}"
     if health.get("Status") == "unhealthy":
         return UNHEALTHY, f"health check fails: {_last_probe(health)}"
     if health.get("Status") == "starting":
@@ -103,6 +103,11 @@ def classify(inspect: Mapping[str, Any], now: datetime) -> tuple[str, str]:
     if uptime(state, now) < MIN_UPTIME:
         return STARTING, f"has not run for {MIN_UPTIME:.0f} s yet"
     return HEALTHY, ""
+
+
+def _exit_status(state: Mapping[str, Any]) -> str:
+    """Of the last run; while the container runs again, the Engine says 0."""
+    return f", last exit status {state['ExitCode']}" if state.get("ExitCode") else ""
 
 
 def uptime(state: Mapping[str, Any], now: datetime) -> float:

@@ -16,7 +16,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.progress import em
 
 from .decision import Decision, Wanted, broken, decide
 from .difference import Difference
-from .fleet import Fleet, HostError
+from .fleet import Creation, Fleet, HostError
 from .proxies import Proxies, View
 from .replicas import HEALTHY, Replica
 
@@ -179,7 +179,7 @@ class Rollout:
         taken = {replica.name for replica in replicas}
         names = (name for number in range(10**6) if (name := f"{prefix}.{number}") not in taken)
         requests = [
-            (host, next(names), wanted.container, wanted.container_port)
+            Creation(host, next(names), wanted.container, wanted.container_port)
             for host, count in sorted(decision.create.items())
             for _replica in range(count)
         ]
