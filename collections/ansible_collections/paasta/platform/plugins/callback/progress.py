@@ -28,7 +28,7 @@ import time
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.paasta.platform.plugins.module_utils.progress import ENVIRONMENT_VARIABLE
+from ansible_collections.paasta.platform.plugins.module_utils.progress import ENVIRONMENT_VARIABLE, emit
 from ansible_collections.paasta.platform.plugins.module_utils.table import render
 
 
@@ -62,16 +62,16 @@ class CallbackModule(CallbackBase):
 
     def _listen(self, listener: socket.socket) -> None:
         while True:
-            try:
-                connection, _address = listener.accept()
-            except OSError:
-                return  # shut down at the end of the play
+            connection, _address = listener.accept()
             with connection, connection.makefile("rb") as stream:
-                message = stream.read()
-            if message:
-                self._show(json.loads(message))
+                event = json.loads(stream.read() or '{"kind": "nothing"}')
+            if event["kind"] == "end":
+                return
+            self._show(event)
 
     def _show(self, event: dict[str, Any]) -> None:
+        if event["kind"] == "nothing":
+            return
         if event["kind"] == "rows":
             self._rows |= {row["id"]: row for row in event["rows"]}
             return
@@ -80,12 +80,12 @@ class CallbackModule(CallbackBase):
         self._display.display(f"{elapsed:7.1f}s {mark} {event['subject']}: {event['text']}", color="bright blue")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        os.environ.pop(ENVIRONMENT_VARIABLE, None)
         if self._socket is not None and self._thread is not None:
-            # shutdown wakes the thread that waits in accept; close alone would not.
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # In the queue behind everything that was reported before, so nothing of it is lost.
+            emit("end")
             self._thread.join(timeout=5)
             self._socket.close()
+        os.environ.pop(ENVIRONMENT_VARIABLE, None)
         shutil.rmtree(self._directory, ignore_errors=True)
         if self._rows:
             self._display.display("")

@@ -23,7 +23,8 @@ def emit(kind: str, **fields: object) -> None:
     """Tell a person who watches what happens now.
 
     :param kind: ``step`` (fields ``subject``, for example ``web.main``, and ``text``: what it does or waits for),
-        ``done`` (the same fields; the subject's last word), or ``rows`` (field ``rows``, for the table at the end).
+        ``done`` (the same fields; the subject's last word), ``rows`` (field ``rows``, for the table at the end), or
+        ``end``, which only the listener itself sends.
     """
     path = os.environ.get(ENVIRONMENT_VARIABLE)
     if not path:
