@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 
 ENVIRONMENT_VARIABLE = "PAASTA_PROGRESS_SOCKET"
 
@@ -30,11 +31,19 @@ def emit(kind: str, **fields: object) -> None:
     if not path:
         return
     message = json.dumps({"kind": kind, **fields}).encode()
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sender:
-            sender.settimeout(PATIENCE)
-            sender.connect(path)
-            sender.sendall(message)
-    except OSError:
-        # The listener is gone or does not listen: what it would have shown is lost, the work is not.
-        return
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sender:
+                sender.settimeout(PATIENCE)
+                sender.connect(path)
+                sender.sendall(message)
+            return
+        except BlockingIOError:
+            # The listener's queue is full: it shows slower than work goes on.
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.005)
+        except OSError:
+            # The listener is gone or does not listen: what it would have shown is lost, the work is not.
+            return
