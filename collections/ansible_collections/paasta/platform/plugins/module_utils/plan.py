@@ -43,11 +43,8 @@ def run(args: Mapping[str, Any]) -> dict[str, Any]:
     try:
         config = load(args["soa_dir"], args["cluster"], instance_types=types)
         return {"changed": False, "plan": render(config, args), "warnings": [str(w) for w in config.warnings]}
-    except InvalidConfigs as error:
-        errors = [str(one) for one in error.errors]
-        return {"failed": True, "msg": str(error), "errors": errors}
-    except (InvalidSelection, docker.CannotRender) as error:
-        return {"failed": True, "msg": str(error), "errors": str(error).splitlines()}
+    except (InvalidConfigs, InvalidSelection, docker.CannotRender) as error:
+        return {"failed": True, "msg": str(error)}
 
 
 def render(config: ClusterConfig, args: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,14 +70,15 @@ def render(config: ClusterConfig, args: Mapping[str, Any]) -> dict[str, Any]:
 
 def _on_engine(instances: list[Instance], engines: Mapping[str, str], engine: str) -> list[Instance]:
     """The instances whose type the inventory gives to an engine; a type is its own engine otherwise."""
-    unknown = sorted({engines[i.instance_type] for i in instances if i.instance_type in engines} - set(ENGINES))
-    if unknown:
-        raise InvalidSelection(f"paasta_engines: unknown engine {', '.join(unknown)}; there are: {', '.join(ENGINES)}")
-    without = sorted(i.id for i in instances if engines.get(i.instance_type, i.instance_type) not in ENGINES)
-    if without:
-        raise InvalidSelection(
-            f"no engine for {', '.join(without)}: map their type to one of {', '.join(ENGINES)} in paasta_engines"
-        )
+    types = {instance.instance_type: instance.id for instance in instances}
+    problems = [
+        f"no engine {engines.get(type_, type_)!r} for instances of type {type_}, such as {example}: "
+        f"map {type_} to one of {', '.join(ENGINES)} in paasta_engines"
+        for type_, example in sorted(types.items())
+        if engines.get(type_, type_) not in ENGINES
+    ]
+    if problems:
+        raise InvalidSelection("\n".join(problems))
     return [i for i in instances if engines.get(i.instance_type, i.instance_type) == engine]
 
 

@@ -115,11 +115,6 @@ plan:
       description: What the engines do not carry out.
       type: list
       elements: str
-errors:
-  description: Every mistake found.
-  type: list
-  elements: str
-  returned: failure
 """
 
 from ansible.module_utils.basic import AnsibleModule
