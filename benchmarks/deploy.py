@@ -49,7 +49,7 @@ PLAYBOOK = """
         name: "bench-loop-{{ item }}"
         image: "{{ image }}"
         command: [sleep, "86400"]
-        env: {PAASTA_INSTANCE: "{{ item }}"}
+        env: {PAASTA_INSTANCE: "i{{ item }}"}
         memory: 64M
         cpus: 0.5
         restart_policy: unless-stopped
