@@ -98,6 +98,7 @@ class Fleet:
         self.cluster = cluster
         self.hosts = {host.name: host for host in hosts}
         self.lost: dict[str, str] = {}
+        self._seen: dict[str, Replica] = {}
         self._port_range = port_range
         self._allocation = threading.Lock()
         workers = max(4, 4 * len(self.hosts))
@@ -121,29 +122,38 @@ class Fleet:
             if host.client is not None:
                 host.client.close()
 
-    def observe(self) -> list[Replica]:
+    def observe(self, changing: Collection[str] | None = None) -> list[Replica]:
         """Every container of the cluster on every host, sorted by name.
 
+        :param changing: instances to look at closely; a container of another one is taken as it was seen last, unless
+            it has stopped or started since. None looks at all.
         :raises Unreachable: when a host is lost in the middle of the run.
         """
-        found = self._pool.map(self._observe_host, list(self.hosts.values()))
-        return sorted((replica for replicas in found for replica in replicas), key=lambda r: (r.name, r.host))
+        hosts = list(self.hosts.values())
+        found = [r for replicas in self._pool.map(lambda host: self._look(host, changing), hosts) for r in replicas]
+        self._seen = {replica.container: replica for replica in found}
+        return sorted(found, key=lambda replica: (replica.name, replica.host))
 
-    def _observe_host(self, host: Host) -> list[Replica]:
+    def _look(self, host: Host, changing: Collection[str] | None) -> list[Replica]:
         containers = host.call("list containers", host.api.containers, all=True)
-        host.ports = {port["PublicPort"] for item in containers for port in item["Ports"] if "PublicPort" in port}
         now = datetime.now(UTC) + host.clock
         replicas = []
         for container in containers:
             labels = container["Labels"] or {}
             if labels.get("paasta_cluster") != self.cluster or "paasta_service" not in labels:
                 continue
+            seen = self._seen.get(container["Id"])
+            same = seen is not None and seen.inspect["State"]["Status"] == container["State"]
+            if seen is not None and same and changing is not None and seen.instance_id not in changing:
+                replicas.append(seen)
+                continue
             try:
                 inspect = host.api.inspect_container(container["Id"])
             except docker.errors.NotFound:
                 continue  # it was removed since it was listed
             replicas.append(read(inspect, host.name, host.address, now))
-        host.ports |= {replica.port for replica in replicas}
+        published = {port["PublicPort"] for item in containers for port in item["Ports"] if "PublicPort" in port}
+        host.ports = published | {replica.port for replica in replicas}
         return replicas
 
     def pull(self, images: Mapping[str, Collection[str]]) -> dict[tuple[str, str], str]:

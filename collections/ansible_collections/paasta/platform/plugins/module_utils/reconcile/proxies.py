@@ -39,10 +39,13 @@ class View:
         entries = self.seen.get((namespace, _key(replica)), [])
         return len(entries) == self.proxies and all(takes for takes, _active in entries)
 
-    def in_no_proxy(self, namespace: str, replica: Replica) -> bool:
-        """Whether no proxy sends the replica new requests, and none of the requests sent is still under way."""
-        entries = self.seen.get((namespace, _key(replica)), [])
-        return not any(takes or active for takes, active in entries)
+    def in_any_proxy(self, namespace: str, replica: Replica) -> bool:
+        """Whether a proxy still sends the replica new requests."""
+        return any(takes for takes, _active in self.seen.get((namespace, _key(replica)), []))
+
+    def under_way(self, namespace: str, replica: Replica) -> int:
+        """Requests (tcp: connections) that the proxies have sent the replica and that have not ended."""
+        return sum(active for _takes, active in self.seen.get((namespace, _key(replica)), []))
 
 
 class Proxies:

@@ -18,7 +18,7 @@ from .decision import Decision, Wanted, broken, decide
 from .difference import Difference
 from .fleet import Creation, Fleet, HostError
 from .proxies import Proxies, View
-from .replicas import HEALTHY, Replica
+from .replicas import FAILED, HEALTHY, STOPPED, Replica
 
 #: Seconds between two turns. Envoy takes a changed file in within a second.
 TURN = 0.4
@@ -26,14 +26,30 @@ TURN = 0.4
 #: Turns in a row that a draining replica must be idle: requests may be between a proxy's choice and its count.
 IDLE_TURNS = 2
 
+#: Seconds that proxies get to take a replica out; a proxy that has not by then is broken and stops nobody any longer.
+PROXY_TIMEOUT = 30.0
+
+
+@dataclass(slots=True)
+class Drain:
+    """A replica on its way out.
+
+    :ivar since: when it began (monotonic seconds).
+    :ivar quiet_since: when the last proxy had stopped sending it new requests.
+    :ivar idle_turns: turns in a row without a request under way.
+    """
+
+    since: float
+    quiet_since: float | None = None
+    idle_turns: int = 0
+
 
 @dataclass(slots=True)
 class Task:
     """One instance on its way to the plan.
 
     :ivar created: containers that this run has started.
-    :ivar draining: container → when its draining began (monotonic seconds).
-    :ivar idle: container → turns in a row without a request.
+    :ivar draining: containers that get no new requests.
     :ivar stopping: containers being stopped and removed.
     :ivar error: why the instance did not reach the plan.
     """
@@ -42,8 +58,7 @@ class Task:
     target: dict[str, int]
     difference: Difference
     created: set[str] = field(default_factory=set)
-    draining: dict[str, float] = field(default_factory=dict)
-    idle: dict[str, int] = field(default_factory=dict)
+    draining: dict[str, Drain] = field(default_factory=dict)
     stopping: set[str] = field(default_factory=set)
     error: str = ""
     done: bool = False
@@ -59,7 +74,7 @@ class Task:
 class Rollout:
     """Carries out the tasks of one run.
 
-    :param timeout: seconds that an instance may take in all.
+    :param timeout: seconds that an instance may take, once its images are there.
     """
 
     def __init__(self, fleet: Fleet, proxies: Proxies, tasks: dict[str, Task], timeout: float) -> None:
@@ -68,13 +83,14 @@ class Rollout:
         self._tasks = tasks
         self._timeout = timeout
         self._changed = False
-        self._started = time.monotonic()
+        self._started = 0.0
 
     def run(self) -> bool:
         """Work until every task is done or has failed; returns whether anything was changed."""
         self._pull()
+        self._started = time.monotonic()
         while True:
-            replicas = self._fleet.observe()
+            replicas = self._fleet.observe({id for id, task in self._tasks.items() if not task.done or task.stopping})
             view = self._tell_proxies(replicas)
             groups: dict[str, list[Replica]] = {}
             for replica in replicas:
@@ -139,10 +155,9 @@ class Rollout:
             self._act(task, decision, replicas, view, in_mesh)
 
     def _act(self, task: Task, decision: Decision, replicas: list[Replica], view: View, in_mesh: set[str]) -> None:
-        chosen = {replica.container for replica in decision.drain}
-        task.draining = {container: since for container, since in task.draining.items() if container in chosen}
+        now = time.monotonic()
+        task.draining = {r.container: task.draining.get(r.container, Drain(now)) for r in decision.drain}
         for replica in decision.drain:
-            task.draining.setdefault(replica.container, time.monotonic())
             if replica.container not in task.stopping and self._may_stop(task, replica, view):
                 self._stop(task, replica)
         failure = self._create(task, decision, replicas)
@@ -150,14 +165,22 @@ class Rollout:
             self._give_up(task, replicas, in_mesh, failure)
 
     def _may_stop(self, task: Task, replica: Replica, view: View) -> bool:
-        """Whether nobody would miss the replica: no proxy sends it anything, or it had its time to finish."""
+        """Whether nobody would miss the replica: no proxy sends it anything, and it had its time to finish.
+
+        PaaSTA's ``delay`` is how long a replica gets for the requests it was sent; with the proxies' own counts it
+        need not be waited for in full.
+        """
         namespaces = self._proxies.meshed(replica)
-        if not namespaces or replica.state != HEALTHY:
+        if not namespaces or replica.state in (FAILED, STOPPED):
             return True
-        idle = all(view.in_no_proxy(namespace, replica) for namespace in namespaces)
-        task.idle[replica.container] = task.idle.get(replica.container, 0) + 1 if idle else 0
-        waited = time.monotonic() - task.draining[replica.container]
-        return task.idle[replica.container] > IDLE_TURNS or waited > task.wanted.drain_seconds + TURN * IDLE_TURNS
+        drain, now = task.draining[replica.container], time.monotonic()
+        if any(view.in_any_proxy(namespace, replica) for namespace in namespaces):
+            return now - drain.since > PROXY_TIMEOUT
+        if drain.quiet_since is None:
+            drain.quiet_since = now
+        busy = any(view.under_way(namespace, replica) for namespace in namespaces)
+        drain.idle_turns = 0 if busy else drain.idle_turns + 1
+        return drain.idle_turns > IDLE_TURNS or now - drain.quiet_since > task.wanted.drain_seconds
 
     def _stop(self, task: Task, replica: Replica) -> None:
         def finished(error: Exception | None) -> None:
@@ -217,7 +240,7 @@ class Rollout:
         task.error = reason
         if serving:
             versions = ", ".join(sorted({replica.git_sha[:8] for replica in serving}))
-            task.error += f"\n    {len(serving)} of version {versions} still serve; the new replicas were removed"
+            task.error += f"\n    {len(serving)} of version {versions} still serve; what was new and did not is removed"
             for replica in useless:
                 self._stop(task, replica)
         task.draining = {}
