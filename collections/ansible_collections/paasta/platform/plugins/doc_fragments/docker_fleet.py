@@ -30,6 +30,11 @@ options:
     type: list
     elements: str
     default: []
+  undeployed:
+    description: Instances that are declared and have no deployment; what runs of them is left alone.
+    type: list
+    elements: str
+    default: []
   hosts:
     description: The hosts of the group; see P(paasta.platform.docker_hosts#filter).
     type: list

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ def docker_hosts(hostvars: Mapping[str, Any], names: list[str]) -> list[dict[str
         {
             "name": str(name),
             "url": _needed(hostvars, name, "paasta_host_url"),
-            "address": _needed(hostvars, name, "paasta_address", empty=True),
+            "address": _address(hostvars, name),
             "pool": str(hostvars[name].get("paasta_pool", "default")),
         }
         for name in names
@@ -29,15 +30,28 @@ def proxies(hostvars: Mapping[str, Any], names: list[str]) -> list[dict[str, str
     for name in names:
         variables = hostvars[name]
         admin = f"{variables.get('envoy_admin_address', '127.0.0.1')}:{variables.get('envoy_admin_port', 9901)}"
-        found.append({"name": str(name), "url": _needed(hostvars, name, "paasta_host_url"), "admin": admin})
+        directory = f"{variables.get('envoy_config_dir', '/var/lib/envoy')}/eds"
+        url = _needed(hostvars, name, "paasta_host_url")
+        found.append({"name": str(name), "url": url, "admin": admin, "directory": directory})
     return found
 
 
-def _needed(hostvars: Mapping[str, Any], name: str, variable: str, empty: bool = False) -> str:
+def _needed(hostvars: Mapping[str, Any], name: str, variable: str) -> str:
     value = hostvars[name].get(variable)
-    if value is None or (value == "" and not empty):
+    if not value:
         raise AnsibleFilterError(f"host {name} has no {variable}: set it in the inventory (docs/inventory.md)")
     return str(value)
+
+
+def _address(hostvars: Mapping[str, Any], name: str) -> str:
+    """A number, because Envoy looks up no names in its endpoints; a node container that is down has none."""
+    if hostvars[name].get("paasta_address") == "":
+        return ""
+    address = _needed(hostvars, name, "paasta_address")
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError as error:
+        raise AnsibleFilterError(f"host {name}: paasta_address {address!r} is not an IP address") from error
 
 
 class FilterModule:

@@ -57,14 +57,15 @@ def render(config: ClusterConfig, args: Mapping[str, Any]) -> dict[str, Any]:
     """
     only = _selection(config, args["services"], args["instances"])
     selected = [instance for instance in config.instances if _matches(instance, only)]
-    objects, warnings = _render_docker(_on_engine(selected, args["engines"], "docker"), _docker_facts(args))
+    warnings = [text for namespace in config.namespaces for text in envoy.warnings(namespace)]
+    objects, ignored = _render_docker(_on_engine(selected, args["engines"], "docker"), _docker_facts(args))
     return {
         "cluster": config.cluster,
         "only": only,
         "docker": {"instances": objects},
         "mesh": {"namespaces": {namespace.id: envoy.namespace_json(namespace) for namespace in config.namespaces}},
         "undeployed": [instance.id for instance in config.undeployed if _matches(instance, only)],
-        "warnings": warnings,
+        "warnings": warnings + ignored,
     }
 
 

@@ -22,11 +22,6 @@ description:
 extends_documentation_fragment:
   - paasta.platform.docker_fleet
 options:
-  undeployed:
-    description: Instances that are declared and have no deployment; what runs of them is left alone.
-    type: list
-    elements: str
-    default: []
   proxies:
     description: The hosts whose Envoy sends requests to the instances; see P(paasta.platform.proxies#filter).
     type: list

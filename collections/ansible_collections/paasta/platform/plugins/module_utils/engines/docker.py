@@ -36,11 +36,12 @@ SECOND_NS = 1_000_000_000
 #: Keys of soa-configs that change how long-running instances run elsewhere and that this engine cannot carry out.
 #: An instance that sets one gets a warning in the plan: ignoring it silently would be a lie.
 NOT_CARRIED_OUT = frozenset({
-    "anti_affinity", "anti_affinity_preferred", "autoscaling", "aws_ebs_volumes", "boto_keys", "constraints",
-    "crypto_keys", "datastore_credentials", "deploy_blacklist", "deploy_whitelist", "extra_constraints",
-    "extra_docker_args", "fs_group", "gpus", "iam_role", "lifecycle", "max_instances", "min_instances",
-    "node_selectors", "node_selectors_preferred", "persistent_volumes", "projected_sa_volumes", "secret_volumes",
-    "service_account_name", "sidecar_resource_requirements", "ssm_secrets", "topology_spread_constraints",
+    "anti_affinity", "anti_affinity_preferred", "autoscaling", "aws_ebs_volumes", "boto_keys",
+    "bounce_health_params", "bounce_overprovision_factor", "constraints", "crypto_keys", "datastore_credentials",
+    "deploy_blacklist", "deploy_whitelist", "extra_constraints", "extra_docker_args", "fs_group", "gpus", "host_port",
+    "iam_role", "lifecycle", "max_instances", "min_instances", "node_selectors", "node_selectors_preferred",
+    "persistent_volumes", "projected_sa_volumes", "secret_volumes", "service_account_name",
+    "sidecar_resource_requirements", "ssm_secrets", "topology_spread_constraints", "uses_bulkdata",
 })  # fmt: skip
 
 
@@ -122,6 +123,13 @@ def _refuse(instance: Instance) -> None:
         raise CannotRender(
             f"{instance.id}: env {', '.join(secrets)}: SECRET() and SHARED_SECRET() have no provider yet; "
             "the container would get the reference instead of the secret"
+        )
+    if "service" in instance.keys:
+        raise CannotRender(f"{instance.id}: service: engine docker does not run another service's image")
+    if instance.drain_method not in ("noop", "hacheck"):
+        raise CannotRender(
+            f"{instance.id}: drain_method {instance.drain_method}: engine docker drains through the proxies; "
+            "it can hacheck and noop"
         )
     if instance.net != "bridge":
         raise CannotRender(f"{instance.id}: net {instance.net!r}: engine docker runs instances with net: bridge")

@@ -72,7 +72,10 @@ def _fill(demand: Demand, placed: dict[str, int], load: dict[str, int], pools: M
     candidates = [host for host, pool in pools.items() if pool == demand.pool]
     if not candidates:
         known = ", ".join(sorted(set(pools.values()))) or "none: no host answers"
-        raise NoHost(f"{demand.id}: no host of pool {demand.pool!r} (pools with hosts: {known})")
+        raise NoHost(
+            f"{demand.id}: no host of pool {demand.pool!r} (pools with hosts: {known}); nothing was touched. "
+            "Change the instance's pool, or give a host this one (paasta_pool)"
+        )
     for _replica in range(missing):
         host = min(
             candidates,

@@ -21,6 +21,12 @@ HEALTHY, DRAINING = "HEALTHY", "DRAINING"
 #: What Envoy may try again on another backend: only failures before the backend can have seen the request.
 RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 
+#: Keys of smartstack.yaml that change how requests travel elsewhere and that are not carried out here yet.
+NOT_CARRIED_OUT = frozenset({
+    "chaos", "choice_count", "clb_proxy", "extra_advertise", "fixed_delay", "healthcheck_body_expect",
+    "healthcheck_port", "is_proxy", "keepalive", "plugins", "proxied_through", "vip_upgrade",
+})  # fmt: skip
+
 _TYPE = "type.googleapis.com/envoy."
 _LISTENER = _TYPE + "config.listener.v3.Listener"
 _CLUSTER = _TYPE + "config.cluster.v3.Cluster"
@@ -47,6 +53,14 @@ class Endpoint:
 def cluster_name(namespace: str) -> str:
     """Envoy's cluster for ``service.namespace`` (PaaSTA: ``envoy_tools``, so its tools find it)."""
     return f"{namespace}.egress_cluster"
+
+
+def warnings(namespace: Namespace) -> list[str]:
+    """What the namespace sets and this mesh does not carry out, one sentence each."""
+    return [
+        f"{namespace.id}: the mesh does not carry out {key} ({namespace.service}/smartstack.yaml)"
+        for key in sorted(NOT_CARRIED_OUT & set(namespace.keys))
+    ]
 
 
 def namespace_json(namespace: Namespace) -> JsonObject:

@@ -98,11 +98,14 @@ def lock(agents: Iterable[HostAgent], cluster: str, timeout: float) -> None:
     """
     owner = f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()}, since {time.strftime('%H:%M:%S')})"
     deadline = time.monotonic() + timeout
+    told = ""
     for agent in sorted(agents, key=lambda agent: agent.name):
         while not (answer := agent.ask("lock", path=f"/run/lock/paasta-{cluster}.lock", owner=owner))["locked"]:
             held_by = answer["held_by"]
             if time.monotonic() >= deadline:
                 waited = f"waited {timeout:.0f} s, nothing was touched"
                 raise AgentError(f"cluster {cluster} is being changed by {held_by}; {waited}")
-            emit("step", subject=f"cluster {cluster}", text=f"waiting for {held_by} to finish")
+            if held_by != told:
+                told = held_by
+                emit("step", subject=f"cluster {cluster}", text=f"waiting for {held_by} to finish")
             time.sleep(1)

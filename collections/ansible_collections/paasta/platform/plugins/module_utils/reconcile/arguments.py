@@ -23,12 +23,12 @@ INFO_ARGUMENTS: dict[str, Any] = {
     "instances": {"type": "dict", "required": True},
     "namespaces": {"type": "dict", "default": {}},
     "only": {"type": "list", "elements": "str", "default": []},
+    "undeployed": {"type": "list", "elements": "str", "default": []},
     "hosts": {"type": "list", "elements": "dict", "required": True, "options": HOST_OPTIONS},
     "url_host": {"type": "str", "default": "localhost"},
 }
 ARGUMENTS: dict[str, Any] = {
     **INFO_ARGUMENTS,
-    "undeployed": {"type": "list", "elements": "str", "default": []},
     "proxies": {"type": "list", "elements": "dict", "default": [], "options": PROXY_OPTIONS},
     "prune_guard": {"type": "float", "default": 0.5},
     "lost_guard": {"type": "float", "default": 0.5},

@@ -38,6 +38,7 @@ class Session:
     fleet: Fleet
     agents: dict[str, HostAgent]
     proxies: list[Proxy]
+    lost: dict[str, str]
     warnings: list[str]
 
 
@@ -58,11 +59,12 @@ def gather(args: Mapping[str, Any]) -> dict[str, Any]:
         with _session({**args, "proxies": []}, lost_guard=1.0) as session:
             wanted = {id: Wanted.parse(id, plan) for id, plan in args["instances"].items()}
             replicas = _grouped(session.fleet.observe(), args["only"])
-            for id in replicas.keys() - wanted.keys():
+            for id in replicas.keys() - wanted.keys() - set(args["undeployed"]):
                 wanted[id] = Wanted.nothing(id)
             rows = [row(wanted[id], replicas.get(id, []), args, "") for id in sorted(wanted)]
+            rows += _unmarked(args, replicas)
             emit("rows", rows=rows)
-            return {"changed": False, "instances": rows, "warnings": session.warnings, "lost": session.fleet.lost}
+            return {"changed": False, "instances": rows, "warnings": session.warnings, "lost": session.lost}
     except (Refused, Unreachable, HostError, ValueError) as error:
         return {"failed": True, "msg": str(error)}
 
@@ -89,34 +91,36 @@ def _session(args: Mapping[str, Any], lost_guard: float) -> Iterator[Session]:
                 f"{len(lost)} of {len(hosts)} hosts do not answer, more than lost_guard {lost_guard:g} allows to be "
                 "replaced; nothing was touched. Bring them back or take them out of the inventory:\n" + "\n".join(lost)
             )
-        warnings = [f"{name} does not answer, its replicas are placed on other hosts: {reason}"
-                    for name, reason in sorted(fleet.lost.items())]  # fmt: skip
-        proxies = _answering(args["proxies"], agents, fleet, warnings)
-        yield Session(fleet, agents, proxies, warnings)
+        warnings = [
+            f"{name} does not answer, its replicas are placed on other hosts: {reason}"
+            for name, reason in sorted(fleet.lost.items())
+        ]
+        session = Session(fleet, agents, [], dict(fleet.lost), warnings)
+        _find_proxies(session, args["proxies"])
+        yield session
     finally:
         fleet.close()
         for agent in agents.values():
             agent.close()
 
 
-def _answering(
-    proxies: Iterable[Mapping[str, Any]], agents: Mapping[str, HostAgent], fleet: Fleet, warnings: list[str]
-) -> list[Proxy]:
-    """The proxies whose hosts answer. One that answers without a working Envoy is an error: it would miss changes."""
-    found = []
+def _find_proxies(session: Session, proxies: Iterable[Mapping[str, Any]]) -> None:
+    """Add the proxies whose hosts answer.
+
+    :raises Refused: for a host that answers and has no working Envoy: it would miss every change.
+    """
     for options in proxies:
         proxy = Proxy(options["name"], options["admin"], options["directory"])
-        if proxy.name in fleet.lost:
+        if proxy.name in session.fleet.lost:
             continue
         try:
-            agents[proxy.name].ask("mesh", directory=proxy.directory, files=None, admin=proxy.admin)
+            session.agents[proxy.name].ask("mesh", directory=proxy.directory, files=None, admin=proxy.admin)
+            session.proxies.append(proxy)
         except Unreachable as error:
-            warnings.append(f"{proxy.name} does not answer, its proxy is left as it is: {error}")
-            continue
+            session.lost[proxy.name] = str(error)
+            session.warnings.append(f"{proxy.name} does not answer, its proxy is left as it is: {error}")
         except AgentError as error:
             raise Refused(f"{error}; nothing was touched. Repair the host with playbooks/bootstrap.yml") from error
-        found.append(proxy)
-    return found
 
 
 def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
@@ -140,6 +144,7 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
         changed = any(_acts(task, replicas.get(id, [])) for id, task in tasks.items())
         changed = changed or bool(proxies.differing(proxies.files(observed, (), ())))
         rows = [row(task.wanted, replicas.get(id, []), args, task.difference.reason()) for id, task in tasks.items()]
+        rows += _unmarked(args, replicas)
         emit("rows", rows=rows)
         return _result(changed, tasks, rows, session, diff)
     rollout = Rollout(fleet, proxies, tasks, args["timeout"])
@@ -148,6 +153,7 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
     rows = [
         row(task.wanted, replicas.get(id, []), args, task.difference.reason(), task.error) for id, task in tasks.items()
     ]
+    rows += _unmarked(args, replicas)
     result = _result(changed, tasks, rows, session, diff)
     emit("rows", rows=rows)
     errors = [f"{id}: {task.error}" for id, task in tasks.items() if task.error]
@@ -222,12 +228,18 @@ def _result(
         "changed": changed,
         "instances": rows,
         "warnings": session.warnings,
-        "lost": session.fleet.lost,
+        "lost": session.lost,
     }
     if diff:
         differences: list[Difference] = [task.difference for task in tasks.values() if task.difference]
         result["diff"] = [found.as_diff() for found in differences]
     return result
+
+
+def _unmarked(args: Mapping[str, Any], replicas: Mapping[str, list[Replica]]) -> list[dict[str, Any]]:
+    """Rows of the instances that nobody has marked a version for; what runs of them is left alone."""
+    hint = "no version is marked for deployment (playbooks/mark.yml)"
+    return [row(Wanted.nothing(id), replicas.get(id, []), args, "", hint) for id in sorted(args["undeployed"])]
 
 
 def row(
