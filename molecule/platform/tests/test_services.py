@@ -8,13 +8,21 @@ import json
 from pathlib import Path
 
 import pytest
-from cluster import QUOTES, SCENARIO, WEB, Platform, eventually
+from cluster import GATEWAY, QUOTES, SCENARIO, WEB, Platform, eventually
 
 
 def test_every_replica_takes_its_share(platform: Platform) -> None:
     answers = [platform.ask(QUOTES) for _request in range(30)]
     assert {(answer["service"], answer["instance"]) for answer in answers} == {("quotes", "main"), ("quotes", "canary")}
     assert len({(answer["instance"], answer["host"]) for answer in answers}) == 3
+
+
+def test_the_gateway_s_proxies_are_on_this_machine_s_loopback_only(platform: Platform) -> None:
+    listening = platform.node("gateway", "ss", "-Hltn").splitlines()
+    ports = {line.split()[3] for line in listening if line.split()[3].endswith((f":{WEB}", f":{QUOTES}"))}
+    # The gateway shares this machine's network, where another cluster may be up on another loopback address.
+    assert {f"{GATEWAY}:{WEB}", f"{GATEWAY}:{QUOTES}"} <= ports
+    assert not [address for address in ports if address.startswith(("0.0.0.0", "*", "[::]"))]
 
 
 def test_one_service_reaches_another_through_the_mesh(platform: Platform) -> None:
@@ -73,7 +81,7 @@ def test_a_killed_process_comes_back_by_itself(platform: Platform) -> None:
         _node, now = platform.containers("clock.main")[0]
         return now["Id"] == container["Id"] and now["State"]["Running"] and now["State"]["Pid"] != killed
 
-    eventually(back)
+    assert eventually(back)
 
 
 def test_a_removed_container_is_put_back_by_the_next_deploy(platform: Platform) -> None:
