@@ -28,7 +28,7 @@ def test_hosts_are_reached_over_ssh(platform: Platform, tmp_path: Path) -> None:
         platform.node(node, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-qq", "openssh-server")
         platform.node(node, "install", "-d", "-m", "700", "/root/.ssh")
         platform.node(node, "sh", "-c", f"echo '{public}' > /root/.ssh/authorized_keys")
-    over_ssh = f"ssh://root@{{{{ paasta_address }}}}?config={tmp_path}/config"
-    url = f"{{{{ 'container://' ~ ansible_host if 'gateways' in group_names else '{over_ssh}' }}}}"
+    over_ssh = f"'ssh://root@' ~ paasta_address ~ '?config={tmp_path}/config'"
+    url = f"{{{{ 'container://' ~ ansible_host if 'gateways' in group_names else {over_ssh} }}}}"
     assert "web.main          docker  2/2" in platform.play("status", paasta_host_url=url).output
     assert platform.play("deploy", paasta_host_url=url).changed == 0

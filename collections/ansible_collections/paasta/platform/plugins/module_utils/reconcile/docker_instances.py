@@ -63,6 +63,8 @@ def gather(args: Mapping[str, Any]) -> dict[str, Any]:
                 wanted[id] = Wanted.nothing(id)
             rows = [row(wanted[id], replicas.get(id, []), args, "") for id in sorted(wanted)]
             rows += _unmarked(args, replicas)
+            for short in (found for found in rows if session.lost and found["ready"] < found["replicas"]):
+                short["problem"] = "; ".join(filter(None, [short["problem"], _unseen(session)]))
             emit("rows", rows=rows)
             return {"changed": False, "instances": rows, "warnings": session.warnings, "lost": session.lost}
     except (Refused, Unreachable, HostError, ValueError) as error:
@@ -234,6 +236,10 @@ def _result(
         differences: list[Difference] = [task.difference for task in tasks.values() if task.difference]
         result["diff"] = [found.as_diff() for found in differences]
     return result
+
+
+def _unseen(session: Session) -> str:
+    return f"may run on {', '.join(sorted(session.lost))}, which did not answer"
 
 
 def _unmarked(args: Mapping[str, Any], replicas: Mapping[str, list[Replica]]) -> list[dict[str, Any]]:
