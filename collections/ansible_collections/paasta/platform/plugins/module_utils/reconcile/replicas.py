@@ -139,13 +139,18 @@ def config_changes(wanted: Mapping[str, Any], inspect: Mapping[str, Any]) -> dic
     if config.get("Healthcheck") != wanted["Healthcheck"]:
         changes["healthcheck"] = (config.get("Healthcheck"), wanted["Healthcheck"])
     for key, after in wanted["HostConfig"].items():
-        before = inspect["HostConfig"].get(key)
+        before = _plain(inspect["HostConfig"].get(key))
         if (before or None) != (after or None):
             changes[key] = (before, after)
     for key, after in wanted["Labels"].items():
         if key in ("paasta_registrations", "paasta_weight") and config["Labels"].get(key) != after:
             changes[key.removeprefix("paasta_")] = (config["Labels"].get(key), after)
     return changes
+
+
+def _plain(value: Any) -> Any:
+    """Newer Engines write capabilities as ``CAP_NET_RAW``, older ones as they were given."""
+    return [str(item).removeprefix("CAP_") for item in value] if isinstance(value, list) else value
 
 
 def _environment_changes(running: list[str], plan: list[str]) -> dict[str, tuple[str | None, str | None]]:

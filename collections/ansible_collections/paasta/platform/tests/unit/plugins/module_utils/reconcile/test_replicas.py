@@ -96,5 +96,13 @@ def test_the_reason_of_a_bounce_names_each_key() -> None:
     }
 
 
+@pytest.mark.parametrize("written", [["NET_RAW"], ["CAP_NET_RAW"]])
+def test_capabilities_are_the_same_however_the_engine_writes_them(written: list[str]) -> None:
+    running = inspect()
+    running["HostConfig"]["CapDrop"] = written
+    plan = CONTAINER | {"HostConfig": CONTAINER["HostConfig"] | {"CapDrop": ["NET_RAW"]}}
+    assert config_changes(plan, running) == {}
+
+
 def test_what_the_plan_leaves_to_the_image_is_no_change() -> None:
     assert config_changes(CONTAINER, inspect()) == {}
