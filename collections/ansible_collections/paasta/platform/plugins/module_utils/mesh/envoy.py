@@ -23,8 +23,9 @@ RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 
 #: Keys of smartstack.yaml that change how requests travel elsewhere and that are not carried out here yet.
 NOT_CARRIED_OUT = frozenset({
-    "chaos", "choice_count", "clb_proxy", "extra_advertise", "fixed_delay", "healthcheck_body_expect",
-    "healthcheck_port", "is_proxy", "keepalive", "plugins", "proxied_through", "vip_upgrade",
+    "allredisp", "balance", "chaos", "choice_count", "clb_proxy", "extra_advertise", "fixed_delay",
+    "healthcheck_body_expect", "healthcheck_port", "is_proxy", "keepalive", "plugins", "proxied_through",
+    "timeout_client_ms", "vip_upgrade",
 })  # fmt: skip
 
 _TYPE = "type.googleapis.com/envoy."

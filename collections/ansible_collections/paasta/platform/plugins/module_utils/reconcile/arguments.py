@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.paasta.platform.plugins.module_utils.engines.ports import DEFAULT_RANGE
+
 HOST_OPTIONS = {
     "name": {"type": "str", "required": True},
     "url": {"type": "str", "required": True},
@@ -34,6 +36,6 @@ ARGUMENTS: dict[str, Any] = {
     "lost_guard": {"type": "float", "default": 0.5},
     "timeout": {"type": "float", "default": 600},
     "lock_timeout": {"type": "float", "default": 300},
-    "first_port": {"type": "int", "default": 31000},
-    "last_port": {"type": "int", "default": 31999},
+    "first_port": {"type": "int", "default": DEFAULT_RANGE[0]},
+    "last_port": {"type": "int", "default": DEFAULT_RANGE[1]},
 }

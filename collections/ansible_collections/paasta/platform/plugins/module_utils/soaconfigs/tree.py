@@ -52,26 +52,6 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def select(config: ClusterConfig, wanted: Iterable[str]) -> tuple[Instance, ...]:
-    """The instances named by ``service`` or ``service.instance``; InvalidConfigs names all that do not exist."""
-    everything = (*config.instances, *config.undeployed)
-    chosen: dict[str, Instance] = {}
-    errors = []
-    for name in wanted:
-        matches = [item for item in everything if name in (item.id, item.service)]
-        if not matches:
-            names = {item.id for item in everything} | {item.service for item in everything}
-            where = f"instance of cluster {config.cluster}"
-            hint = did_you_mean(name, names)
-            if name.partition(".")[2].startswith("_"):
-                hint = "names that begin with _ are templates"
-            errors.append(ConfigError("", 0, 0, name, f"is no service or {where}", hint))
-        chosen.update((item.id, item) for item in matches)
-    if errors:
-        raise InvalidConfigs(errors)
-    return tuple(chosen[name] for name in sorted(chosen))
-
-
 class _Loader:
     """The state of one load: what was read so far and what is wrong with it."""
 

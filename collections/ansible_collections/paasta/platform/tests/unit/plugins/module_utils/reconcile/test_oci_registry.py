@@ -170,6 +170,7 @@ def test_loopback_is_never_asked_through_a_proxy(
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     connect(fake.name)
+    assert fake.requests
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8:5000", "localhost:5000", "[::1]:5000", "r.localhost"])

@@ -339,22 +339,10 @@ def test_no_values_end_in_a_traceback(soa: Soa, data: st.DataObject) -> None:
         assert set(leaves(instance.keys)) <= set(instance.sources)
 
 
-def test_select(soa: Soa) -> None:
-    text = "_x: {}\nmain: {deploy_group: prod.main}\ncanary: {deploy_group: prod.canary}\n"
-    config = tree.load(soa({"web/kubernetes-prod.yaml": text}), "prod")
-    assert [instance.id for instance in tree.select(config, ["web"])] == ["web.canary", "web.main"]
-    assert [instance.id for instance in tree.select(config, ["web.main"])] == ["web.main"]
-    with pytest.raises(InvalidConfigs) as caught:
-        tree.select(config, ["web.mian", "web._x"])
-    assert [str(error) for error in caught.value.errors] == [
-        "web._x: is no service or instance of cluster prod; names that begin with _ are templates",
-        "web.mian: is no service or instance of cluster prod; did you mean web.main?",
-    ]
-
-
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the collection is tested outside its repository")
 def test_the_examples_are_valid() -> None:
     config = tree.load(str(EXAMPLES), "local")
     assert config.warnings == ()
     assert config.services == ("clock", "quotes", "reports", "web")
-    assert [instance.registrations for instance in tree.select(config, ["quotes"])] == [("quotes.main",)] * 2
+    quotes = [instance for instance in (*config.instances, *config.undeployed) if instance.service == "quotes"]
+    assert [instance.registrations for instance in quotes] == [("quotes.main",)] * 2

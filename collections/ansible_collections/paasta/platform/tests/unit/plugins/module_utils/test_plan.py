@@ -1,0 +1,104 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.paasta.platform.plugins.module_utils.plan import run
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+DEFAULTS: dict[str, Any] = {
+    "cluster": "local",
+    "engines": {"kubernetes": "docker"},
+    "services": [],
+    "instances": [],
+    "registry": "registry:5000",
+    "mesh_address": "169.254.255.254",
+    "health_check_program": "/bin/busybox",
+    "volumes": [],
+    "log_max_size": "10m",
+    "log_max_file": 3,
+}
+
+
+@pytest.fixture
+def soa(tmp_path: Path) -> Path:
+    """``web`` with main (deployed) and canary (not marked), and ``api`` with main (deployed)."""
+    instances = {
+        "web": "main: {deploy_group: g}\ncanary: {deploy_group: other}\n",
+        "api": "main: {deploy_group: g, max_instances: 3}\n",
+    }
+    for number, (service, text) in enumerate(sorted(instances.items())):
+        directory = tmp_path / service
+        directory.mkdir()
+        (directory / "service.yaml").write_text("description: d\nexternal_link: https://example.org\n")
+        (directory / "monitoring.yaml").write_text("team: t\n")
+        (directory / "smartstack.yaml").write_text(f"main: {{proxy_port: {20001 + number}, balance: leastconn}}\n")
+        (directory / "kubernetes-local.yaml").write_text(text)
+        version = {"docker_image": f"services-{service}:paasta-{SHA}", "git_sha": SHA, "image_version": None}
+        (directory / "deployments.json").write_text(json.dumps({"v2": {"deployments": {"g": version}, "controls": {}}}))
+    return tmp_path
+
+
+def plan(soa: Path, **arguments: Any) -> dict[str, Any]:
+    result = run({**DEFAULTS, "soa_dir": str(soa), **arguments})
+    assert not result.get("failed"), result
+    found: dict[str, Any] = result["plan"]
+    return found
+
+
+def refusal(soa: Path, **arguments: Any) -> str:
+    result = run({**DEFAULTS, "soa_dir": str(soa), **arguments})
+    assert result["failed"] is True
+    return str(result["msg"])
+
+
+def test_everything_is_in_the_plan(soa: Path) -> None:
+    found = plan(soa)
+    assert sorted(found["docker"]["instances"]) == ["api.main", "web.main"]
+    assert sorted(found["mesh"]["namespaces"]) == ["api.main", "web.main"]
+    assert found["undeployed"] == ["web.canary"]
+    assert found["only"] == []
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "only", "instances"),
+    [
+        ({"services": ["web"]}, ["web"], ["web.main"]),
+        ({"instances": ["api.main"]}, ["api.main"], ["api.main"]),
+        ({"services": ["web"], "instances": ["main"]}, ["web.main"], ["web.main"]),
+    ],
+)
+def test_a_selection_keeps_the_whole_mesh(
+    soa: Path, arguments: dict[str, Any], only: list[str], instances: list[str]
+) -> None:
+    found = plan(soa, **arguments)
+    assert (found["only"], sorted(found["docker"]["instances"])) == (only, instances)
+    assert sorted(found["mesh"]["namespaces"]) == ["api.main", "web.main"]
+
+
+def test_what_is_not_there_is_named_with_the_nearest_and_all_at_once(soa: Path) -> None:
+    message = refusal(soa, services=["wbe"], instances=["web.mian"])
+    assert "service wbe: not in the soa-configs of cluster local; did you mean web?" in message
+    assert "instance web.mian: not in the soa-configs of cluster local; did you mean web.main?" in message
+
+
+def test_a_bare_instance_needs_its_service(soa: Path) -> None:
+    assert "say which service, as in instance=web.main" in refusal(soa, instances=["main"])
+
+
+def test_an_engine_that_does_not_exist_is_refused(soa: Path) -> None:
+    assert "no engine 'nomad' for instances of type kubernetes" in refusal(soa, engines={"kubernetes": "nomad"})
+
+
+def test_what_is_not_carried_out_is_said(soa: Path) -> None:
+    assert plan(soa)["warnings"] == [
+        "api.main: the mesh does not carry out balance (api/smartstack.yaml)",
+        "web.main: the mesh does not carry out balance (web/smartstack.yaml)",
+        "api.main: engine docker does not carry out max_instances (api/kubernetes-local.yaml:1)",
+    ]
