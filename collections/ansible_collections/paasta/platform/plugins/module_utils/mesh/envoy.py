@@ -25,7 +25,7 @@ RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 NOT_CARRIED_OUT = frozenset({
     "allredisp", "balance", "chaos", "choice_count", "clb_proxy", "extra_advertise", "fixed_delay",
     "healthcheck_body_expect", "healthcheck_port", "is_proxy", "keepalive", "plugins", "proxied_through",
-    "timeout_client_ms", "vip_upgrade",
+    "vip_upgrade",
 })  # fmt: skip
 
 _TYPE = "type.googleapis.com/envoy."
