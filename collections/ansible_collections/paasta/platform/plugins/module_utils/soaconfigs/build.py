@@ -121,6 +121,7 @@ def instance(
         drain_delay=delay,
         weight=get("weight"),
         team=team,
+        secrets=(),
         keys=freeze(config),
         sources=sources,
     )

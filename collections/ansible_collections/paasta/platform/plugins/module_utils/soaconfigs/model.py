@@ -68,6 +68,17 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretUse:
+    """A secret that an instance uses. ``service`` owns it (``_shared`` for SHARED_SECRET); ``digest`` is of the
+    ciphertext for the cluster's environment, in hex: it changes when the secret is rotated and tells nothing of it.
+    """
+
+    service: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One runtime configuration of a service in one cluster, with every default filled in.
 
@@ -106,6 +117,7 @@ class Instance:
     drain_delay: float
     weight: int
     team: str | None
+    secrets: tuple[SecretUse, ...]
     keys: Mapping[str, Any]
     sources: Mapping[KeyPath, Source] = field(compare=False, repr=False)
 
