@@ -15,6 +15,7 @@ class ConfigError:
 
     ``file`` is relative to the soa-configs directory; ``line`` and ``column`` count from 1, 0 means the whole file.
     ``key`` is the dotted path inside the file. ``hint`` says what would be right, without a leading separator.
+    ``rule`` is the stable id of what is broken (rules.RULES), for machine-readable reports.
     """
 
     file: str
@@ -23,6 +24,7 @@ class ConfigError:
     key: str
     message: str
     hint: str = ""
+    rule: str = ""
 
     def __str__(self) -> str:
         place = self.file
