@@ -3,13 +3,17 @@
 """YAML files as plain values that still know where each of them was written.
 
 Values are what PyYAML's safe loader gives (YAML 1.1: ``yes`` is true, ``1:30`` is 90), because that is what PaaSTA
-reads; on top of it duplicate and non-string keys are errors, and no input ends in a traceback or a crash. The parser
-runs once (libyaml where PyYAML was built with it); positions are looked up in its nodes only when they are asked for.
+reads; on top of it duplicate and non-string keys are errors, and no input ends in a traceback, a crash or a hang.
+
+This is the hot path of a load, so it takes each file through libyaml once and through its nodes once. Whatever is out
+of the ordinary goes to ``yamlnodes``, which explains it. The nodes, ten times the size of the file, are not kept:
+positions are looked up in the nodes of the same bytes, parsed again when somebody asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +21,8 @@ try:
     import yaml
     from yaml.constructor import SafeConstructor
     from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+    from yaml.resolver import Resolver
 
-    # PyYAML built without libyaml has no CSafeLoader: slower, same nodes.
-    _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     YAML_MISSING = ""
 except ImportError as _error:  # on a managed host; the modules report it with missing_required_lib
     YAML_MISSING = str(_error)
@@ -33,39 +36,74 @@ MAX_DEPTH = 200
 MAX_VALUES = 100_000
 MAX_ALIAS_GROWTH = 20
 
-_MERGE = "tag:yaml.org,2002:merge"
-_STR = "tag:yaml.org,2002:str"
-_MAP = "tag:yaml.org,2002:map"
-_SEQ = "tag:yaml.org,2002:seq"
+MERGE = "tag:yaml.org,2002:merge"
+STR = "tag:yaml.org,2002:str"
+MAP = "tag:yaml.org,2002:map"
+SEQ = "tag:yaml.org,2002:seq"
 _CACHE_LIMIT = 100_000
 
-# A value, the number of values and the number of levels in it.
-_Built = tuple[Any, int, int]
 
+class _Typed(str):
+    """The tag of a plain scalar that is not a string, with the value it stands for."""
+
+    __slots__ = ("constant",)
+    constant: Any
+
+
+class _Unusual(Exception):
+    """Something that only the careful reading in ``yamlnodes`` can explain or count."""
+
+
+# What a plain scalar's text means: one of the tags above, a _Typed, or a tag without a value that can be made of it.
 _tags: dict[str, str] = {}
-_scalars: dict[tuple[str, str], Any] = {}
+
+
+def _tag_of(text: str) -> str:
+    """Resolve and construct a plain scalar once per process."""
+    tag: str = _RESOLVER.resolve(ScalarNode, text, (True, False))
+    construct = CONSTRUCT.get(tag)
+    if tag == STR:
+        result = STR
+    elif tag == MERGE:
+        result = MERGE
+    elif construct is None:
+        result = tag
+    else:
+        try:
+            typed = _Typed(tag)
+            typed.constant = construct(ScalarNode(tag, text))
+            result = typed
+        except (ValueError, OverflowError, KeyError, IndexError, yaml.YAMLError):
+            result = tag
+    if len(_tags) > _CACHE_LIMIT:
+        _tags.clear()
+    _tags[text] = result
+    return result
 
 
 def _make_loader() -> Any:
-    """A loader that only composes nodes, with the type of each plain scalar looked up once per process."""
+    """A loader that only composes nodes. libyaml's parser where PyYAML was built with it; else slower, same nodes."""
+    c_parser = getattr(getattr(yaml, "cyaml", None), "CParser", None)
+    base: Any = c_parser or yaml.SafeLoader
 
-    class Composer(_BASE):  # type: ignore[misc]
+    class Composer(base):  # type: ignore[misc]
+        if c_parser:
+            # Called for every node, for resolvers by path, of which YAML 1.1 has none: the cheapest that take the
+            # same arguments. The pure Python parser has them already.
+            descend_resolver = staticmethod(operator.is_)
+            ascend_resolver = staticmethod(bool)
+
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
-            if kind is not ScalarNode:
-                return _MAP if kind is MappingNode else _SEQ
-            if not implicit[0]:
-                return _STR
-            tag = _tags.get(value)
-            if tag is None:
-                if len(_tags) > _CACHE_LIMIT:
-                    _tags.clear()
-                tag = _tags[value] = super().resolve(kind, value, implicit)
-            return tag
+            if kind is ScalarNode:
+                if implicit[0]:
+                    return _tags.get(value) or _tag_of(value)
+                return STR
+            return MAP if kind is MappingNode else SEQ
 
     return Composer
 
 
-def _scalar_constructors() -> dict[str, Callable[[Any], Any]]:
+def _scalar_constructors() -> dict[str, Any]:
     constructor = SafeConstructor()
     prefix = "tag:yaml.org,2002:"
     kinds = ("null", "bool", "int", "float", "timestamp")
@@ -73,7 +111,8 @@ def _scalar_constructors() -> dict[str, Callable[[Any], Any]]:
 
 
 _LOADER: Any = None if YAML_MISSING else _make_loader()
-_CONSTRUCT: dict[str, Callable[[Any], Any]] = {} if YAML_MISSING else _scalar_constructors()
+_RESOLVER: Any = None if YAML_MISSING else Resolver()
+CONSTRUCT: dict[str, Any] = {} if YAML_MISSING else _scalar_constructors()
 
 
 @dataclass(slots=True)
@@ -83,20 +122,39 @@ class Document:
     file: str
     value: dict[str, Any] = field(default_factory=dict)
     errors: list[ConfigError] = field(default_factory=list)
-    root: Any = None
+    data: bytes = b""
+    _root: Any = None
 
     def position(self, path: KeyPath) -> tuple[int, int]:
         """Line and column, from 1, of a key (or list item), or of the nearest part of its path that is written.
 
         A key that came through ``<<`` is where the anchor wrote it. (0, 0) when not even the first part exists.
         """
-        node, mark = self.root, None
+        if self._root is None and self.data:
+            try:
+                self._root = _compose(self.data)
+            except (yaml.YAMLError, ValueError, RecursionError):
+                self.data = b""  # the error that says so has its own place
+        node, mark = self._root, None
         for part in path:
             found = _child(node, part)
             if found is None:
                 break
             mark, node = found
         return (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
+
+    def comment(self, path: KeyPath) -> str:
+        """The comment at the end of the line that a key is written in, with its ``#``; empty without one."""
+        line = self.position(path)[0]
+        if not line:
+            return ""
+        text = self.data.decode("utf-8", "replace").splitlines()[line - 1]
+        # A # in a quoted text is none; that the quotes are balanced before it tells the two apart well enough.
+        for found in re.finditer(r"(?:^|\s)#", text):
+            before = text[: found.start()]
+            if before.count('"') % 2 == 0 and before.count("'") % 2 == 0:
+                return text[found.start() :].strip()
+        return ""
 
     def error(self, path: KeyPath, message: str, hint: str = "") -> ConfigError:
         line, column = self.position(path)
@@ -113,16 +171,13 @@ def dotted(path: KeyPath) -> str:
 
 def parse(file: str, data: bytes) -> Document:
     """Parse one file's bytes; never raises for any input. ``file`` is the name used in messages."""
-    document = Document(file)
+    document = Document(file, data=data)
     try:
         if _may_be_too_deep(data) and _depth_exceeded(data):
             document.errors.append(ConfigError(file, 0, 0, "", f"is nested more than {MAX_DEPTH} levels deep"))
+            document.data = b""
             return document
-        loader = _LOADER(data)
-        try:
-            root = loader.get_single_node()
-        finally:
-            loader.dispose()
+        root = _LOADER(data).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -133,149 +188,83 @@ def parse(file: str, data: bytes) -> Document:
         what = " ".join(str(error).split()) or type(error).__name__
         document.errors.append(ConfigError(file, 0, 0, "", f"is not valid YAML: {what}"))
         return document
-    _fill(document, root)
+    if root.__class__ is MappingNode:
+        # Without aliases there are never more values than bytes. With them a small file can describe very many.
+        _remaining[0] = min(len(data), MAX_VALUES)
+        try:
+            document.value = _mapping(root, 0)
+            return document
+        except _Unusual:
+            pass
+    from .yamlnodes import read_carefully
+
+    document.value, errors = read_carefully(file, root)
+    document.errors.extend(errors)
     return document
 
 
-def _fill(document: Document, root: Any) -> None:
-    document.root = root
-    if root is None or (isinstance(root, ScalarNode) and root.tag == "tag:yaml.org,2002:null"):
-        return
-    if not isinstance(root, MappingNode):
-        line, column = root.start_mark.line + 1, root.start_mark.column + 1
-        document.errors.append(ConfigError(document.file, line, column, "", "must be a mapping of keys to values"))
-        return
-    builder = _Builder(document)
-    value, size, depth = builder.build(root, ())
-    if depth > MAX_DEPTH:
-        document.errors.append(ConfigError(document.file, 0, 0, "", f"its aliases nest more than {MAX_DEPTH} levels"))
-        return
-    if size > max(MAX_VALUES, MAX_ALIAS_GROWTH * builder.built):
-        message = f"its aliases expand to {size} values"
-        document.errors.append(ConfigError(document.file, 0, 0, "", message, "write fewer nested aliases"))
-        return
-    document.value = value
+# How many more values one file may have before it is read with care; single-threaded like the caches above.
+_remaining = [0]
 
 
-class _Builder:
-    """Turns nodes into values, each anchored node once however often it is used."""
-
-    def __init__(self, document: Document) -> None:
-        self._file = document.file
-        self._errors = document.errors
-        self._done: dict[int, _Built] = {}
-        self._active: set[int] = set()
-        self.built = 0
-
-    def build(self, node: Any, path: KeyPath) -> _Built:
-        """The node's value, and how many values and how many levels it has with all aliases written out."""
-        if isinstance(node, ScalarNode):
-            return self._scalar(node, path), 1, 0
-        identity = id(node)
-        if identity in self._done:
-            return self._done[identity]
-        if identity in self._active:
-            self._error(node, path, "an alias refers to the value that contains it")
-            return None, 1, 0
-        self._active.add(identity)
-        self.built += len(node.value)
-        if node.tag not in (_MAP, _SEQ):
-            self._error(node, path, f"tag {node.tag} is not supported")
-            result: _Built = (None, 1, 0)
-        elif isinstance(node, SequenceNode):
-            result = self._sequence(node, path)
+def _mapping(node: Any, depth: int) -> dict[str, Any]:
+    pairs = node.value
+    _remaining[0] -= len(pairs) + 1
+    if depth > MAX_DEPTH or _remaining[0] < 0 or node.tag is not MAP:
+        raise _Unusual
+    result: dict[str, Any] = {}
+    merged: dict[str, Any] | None = None
+    for key_node, value_node in pairs:
+        tag = value_node.tag
+        if tag is STR:
+            value = value_node.value
+        elif tag.__class__ is _Typed:
+            value = tag.constant
+        elif tag is MAP:
+            value = _mapping(value_node, depth + 1)
         else:
-            result = self._mapping(node, path)
-        self._active.discard(identity)
-        self._done[identity] = result
-        return result
-
-    def _scalar(self, node: Any, path: KeyPath) -> Any:
-        if node.tag == _STR:
-            return node.value
-        key = (node.tag, node.value)
-        if key in _scalars:
-            return _scalars[key]
-        construct = _CONSTRUCT.get(node.tag)
-        if construct is None:
-            self._error(node, path, f"tag {node.tag} is not supported")
-            return None
-        try:
-            value = construct(node)
-        except (ValueError, OverflowError, KeyError, IndexError, yaml.YAMLError) as error:
-            self._error(node, path, f"cannot read {node.value!r}: {error}", "put it in quotes if it is text")
-            return None
-        if len(_scalars) > _CACHE_LIMIT:
-            _scalars.clear()
-        _scalars[key] = value
-        return value
-
-    def _sequence(self, node: Any, path: KeyPath) -> _Built:
-        items, size, depth = [], 1, 0
-        for index, child in enumerate(node.value):
-            value, count, below = self.build(child, (*path, index))
-            items.append(value)
-            size += count
-            depth = max(depth, below)
-        return items, size, depth + 1
-
-    def _mapping(self, node: Any, path: KeyPath) -> _Built:
-        merged: dict[str, Any] = {}
-        own: dict[str, Any] = {}
-        size, depth = 1, 0
-        lines: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
-                count, below = self._merge(merged, value_node, path)
-                size += count
-                depth = max(depth, below)
-                continue
-            key = self._key(key_node, path)
-            if key is None:
-                continue
-            value, count, below = self.build(value_node, (*path, key))
-            size += count
-            depth = max(depth, below + 1)
-            if key in own:
-                message = f"duplicate key, first written in line {lines[key]}"
-                self._error(key_node, (*path, key), message, "keep one of the two")
-            own[key] = value
-            lines[key] = key_node.start_mark.line + 1
-        if merged:
-            merged.update(own)
-            return merged, size, depth
-        return own, size, depth
-
-    def _key(self, node: Any, path: KeyPath) -> str | None:
-        if isinstance(node, ScalarNode) and node.tag == _STR:
-            return str(node.value)
-        if not isinstance(node, ScalarNode):
-            self._error(node, path, "a key must be a string")
+            value = _sequence(value_node, depth + 1)
+        if key_node.tag is STR:
+            key = key_node.value
+            if key in result:
+                raise _Unusual
+            result[key] = value
+        elif key_node.tag is MERGE:
+            merged = _merge(merged, value)
         else:
-            kind = node.tag.rpartition(":")[2]
-            self._error(node, path, f"key {node.value} is not a string (YAML reads it as {kind})", "put it in quotes")
-        return None
+            raise _Unusual
+    return result if merged is None else {**merged, **result}
 
-    def _merge(self, merged: dict[str, Any], node: Any, path: KeyPath) -> tuple[int, int]:
-        """Apply one ``<<``: of a list the first mapping wins, of several ``<<`` the last (as PyYAML does).
 
-        Returns how many values and how many levels came with it.
-        """
-        sources = node.value if isinstance(node, SequenceNode) else [node]
-        size = depth = 0
-        for source in reversed(sources):
-            value, count, below = self.build(source, path)
-            size += count
-            depth = max(depth, below)
-            if not isinstance(value, dict):
-                self._error(source, path, "<< needs a mapping or a list of mappings")
-                continue
-            merged.update(value)
-        return size, depth
+def _sequence(node: Any, depth: int) -> list[Any]:
+    if node.__class__ is not SequenceNode or node.tag is not SEQ:
+        raise _Unusual
+    items = node.value
+    _remaining[0] -= len(items) + 1
+    if depth > MAX_DEPTH or _remaining[0] < 0:
+        raise _Unusual
+    result: list[Any] = []
+    for item in items:
+        tag = item.tag
+        if tag is STR:
+            result.append(item.value)
+        elif tag.__class__ is _Typed:
+            result.append(tag.constant)
+        elif tag is MAP:
+            result.append(_mapping(item, depth + 1))
+        else:
+            result.append(_sequence(item, depth + 1))
+    return result
 
-    def _error(self, node: Any, path: KeyPath, message: str, hint: str = "") -> None:
-        line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        self._errors.append(ConfigError(self._file, line, column, dotted(path), message, hint))
+
+def _merge(merged: dict[str, Any] | None, value: Any) -> dict[str, Any]:
+    """Apply one ``<<``: of a list the first mapping wins, of several ``<<`` the last (as PyYAML does)."""
+    result = merged or {}
+    for source in reversed(value) if isinstance(value, list) else (value,):
+        if not isinstance(source, dict):
+            raise _Unusual
+        result = {**result, **source}
+    return result
 
 
 def _child(node: Any, part: str | int) -> tuple[Any, Any] | None:
@@ -287,10 +276,10 @@ def _child(node: Any, part: str | int) -> tuple[Any, Any] | None:
     if not isinstance(node, MappingNode):
         return None
     for key, value in reversed(node.value):
-        if key.tag == _STR and key.value == part:
+        if key.tag == STR and key.value == part:
             return key.start_mark, value
     for key, value in reversed(node.value):
-        if key.tag == _MERGE:
+        if key.tag == MERGE:
             for source in value.value if isinstance(value, SequenceNode) else [value]:
                 found = _child(source, part)
                 if found is not None:
@@ -298,25 +287,29 @@ def _child(node: Any, part: str | int) -> tuple[Any, Any] | None:
     return None
 
 
+# What block collections are opened with: indentation and the dashes of nested lists, in UTF-16 with zeros between.
+_INDENTATION = re.compile(rb"[ \t?:\0-]{100,}")
+
+
 def _may_be_too_deep(data: bytes) -> bool:
-    """A cheap upper bound: each level costs a bracket or a column of the longest line."""
-    brackets = data.count(b"[") + data.count(b"{")
-    return brackets + max(map(len, data.split(b"\n"))) > MAX_DEPTH
+    """A cheap upper bound: each level costs a bracket, or a column before anything else in its line."""
+    return data.count(b"[") + data.count(b"{") >= MAX_DEPTH // 2 or _INDENTATION.search(data) is not None
 
 
 def _depth_exceeded(data: bytes) -> bool:
     """Walk the parser's events, which needs no recursion, as far as the limit."""
     depth = 0
     loader = _LOADER(data)
-    try:
-        while loader.check_event():
-            event = loader.get_event()
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-                if depth > MAX_DEPTH:
-                    return True
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
-    finally:
-        loader.dispose()
+    while loader.check_event():
+        event = loader.get_event()
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
     return False
+
+
+def _compose(data: bytes) -> Any:
+    return _LOADER(data).get_single_node()
