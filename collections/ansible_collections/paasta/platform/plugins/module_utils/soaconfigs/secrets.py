@@ -1,0 +1,301 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""References to secrets, and the files that hold them encrypted. Nothing here can decrypt, and nothing here does IO.
+
+All providers share PaaSTA's one JSON file per secret, ``<service>/secrets/<name>.json``, with one entry per
+environment; what the entry holds tells who can decrypt it::
+
+    {"environments": {"dev":     {"ciphertext": "$ANSIBLE_VAULT;1.1;AES256\\n3832...\\n"},
+                      "prod":    {"ciphertext": "vault:v1:8SDd3WHDOjf7mq69CyCqYjBXAiQQ..."},
+                      "staging": {"lookup": {"term": "web/token", "version": 3}}}}
+
+That the names are readable without any password is what lets validation say that a secret is missing where none can
+be decrypted; that a digest can be made of the ciphertext is what lets a plan tell that one was rotated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ConfigError, did_you_mean
+from .model import KeyPath
+from .shapes import show
+from .yamldoc import dotted
+from .yamldoc import parse as parse_yaml
+
+SHARED = "_shared"  # the directory of SHARED_SECRET(name)
+DIRECTORY = "secrets"
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+NAME_HINT = "use letters, digits, _ and -"
+
+# The providers, by the names that inventories and arguments use.
+ANSIBLE_VAULT = "ansible_vault"
+VAULT = "vault"
+LOOKUP = "lookup"
+
+# PaaSTA: secret_tools.SECRET_REGEX, which also takes an empty name; no file can have that.
+_REFERENCE = re.compile(r"(SHARED_)?SECRET\(([A-Za-z0-9_-]+)\)")
+_ALMOST = re.compile(r"\s*(SHARED_)?SECRET\s*\(")
+_TRANSIT = re.compile(r"vault:v[1-9][0-9]*:[A-Za-z0-9+/]+={0,2}", re.ASCII)
+_ANSIBLE = re.compile(r"\$ANSIBLE_VAULT;[0-9.]+;[A-Z0-9]+(;[^\s;]+)?\r?\n[0-9a-f\s]+", re.ASCII)
+# Without = and quotes, because some lookups (community.hashi_vault.hashi_vault, password) read options from the term.
+TERM = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./:@#+ -]*", re.ASCII)
+_ENTRY_KEYS = ("ciphertext", "lookup", "signature")
+_KEYS = ("environments", "extra_namespaces", "cross_env_motivation", "cross_environment_motivation")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SecretRef:
+    """A secret: the service that owns it (``_shared`` for all services) and its name there."""
+
+    service: str
+    name: str
+
+    def reference(self, of_service: str) -> str:
+        """How ``of_service`` refers to it in ``env``."""
+        return f"SECRET({self.name})" if self.service == of_service else f"SHARED_SECRET({self.name})"
+
+    @property
+    def file(self) -> str:
+        """Its path in the soa-configs directory: ``web/secrets/token.json``."""
+        return f"{self.service}/{DIRECTORY}/{self.name}.json"
+
+
+def parse_reference(value: str, service: str) -> SecretRef | None:
+    """What a value of ``env`` refers to; None when it is a value like any other."""
+    found = _REFERENCE.fullmatch(value)
+    return SecretRef(SHARED if found[1] else service, found[2]) if found else None
+
+
+def references(config: Mapping[str, Any], service: str) -> list[tuple[KeyPath, SecretRef]]:
+    """The secrets that an instance (or a Tron action) uses: key path in its merged mapping, and the secret.
+
+    ``secret_volumes`` name secrets of the service without the macro, as in PaaSTA. What is malformed is left out.
+    """
+    found: list[tuple[KeyPath, SecretRef]] = []
+    for name, value in _mapping(config.get("env")).items():
+        if isinstance(value, str) and value[-1:] == ")" and (reference := parse_reference(value, service)):
+            found.append((("env", name), reference))
+    for index, volume in enumerate(_sequence(config.get("secret_volumes"))):
+        secret = _mapping(volume).get("secret_name")
+        if isinstance(secret, str) and NAME.fullmatch(secret):
+            found.append((("secret_volumes", index, "secret_name"), SecretRef(service, secret)))
+    return found
+
+
+def malformed_references(config: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:
+    """Values that were meant as references and are none: key path and what is wrong, without the value.
+
+    PaaSTA hands ``SECRET(a b)`` to the container as it is. It may also be cleartext in the wrong place.
+    """
+    found: list[tuple[KeyPath, str]] = []
+    for name, value in _mapping(config.get("env")).items():
+        if isinstance(value, str) and "SECRET" in value and _ALMOST.match(value) and not _REFERENCE.fullmatch(value):
+            message = "is not a reference to a secret, though it begins like one: it must be SECRET(name) or "
+            found.append((("env", name), f"{message}SHARED_SECRET(name), of letters, digits, _ and -"))
+    for index, volume in enumerate(_sequence(config.get("secret_volumes"))):
+        secret = _mapping(volume).get("secret_name")
+        if isinstance(secret, str) and not NAME.fullmatch(secret):
+            message = "is not the name of a secret: it must be letters, digits, _ and -, without SECRET()"
+            found.append((("secret_volumes", index, "secret_name"), message))
+    return found
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Encrypted:
+    """A secret in one environment: ciphertext, or the ``term`` and ``version`` that a lookup finds it by."""
+
+    provider: str  # ansible_vault, vault or lookup
+    ciphertext: str = field(default="", repr=False)
+    term: str = ""
+    version: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of what is stored. Line ends and indentation of Ansible Vault's hex digits do not count."""
+        stored = [self.term, self.version] if self.provider == LOOKUP else self.ciphertext.split()
+        return hashlib.sha256(json.dumps([self.provider, *stored]).encode("ascii")).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """The entry as it is written into the file."""
+        if self.provider == LOOKUP:
+            return {"lookup": {"term": self.term, "version": self.version}}
+        return {"ciphertext": self.ciphertext}
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """One secret: how it is encrypted in each environment, and what PaaSTA records beside that.
+
+    ``motivation`` says by environment why the same value is used in another one, too.
+    """
+
+    environments: Mapping[str, Encrypted] = field(default_factory=dict)
+    extra_namespaces: tuple[str, ...] = ()
+    motivation: Mapping[str, str] = field(default_factory=dict)
+
+    def digest(self, environment: str) -> str | None:
+        """What takes part in the config sha of who uses it; None when the environment has no such secret."""
+        entry = self.environments.get(environment)
+        return entry.digest if entry else None
+
+
+def parse_ciphertext(text: str) -> Encrypted | None:
+    """Ciphertext with its provider, told by its first characters; None when it is not known."""
+    if _TRANSIT.fullmatch(text):
+        return Encrypted(VAULT, text)
+    return Encrypted(ANSIBLE_VAULT, text) if _ANSIBLE.fullmatch(text) else None
+
+
+def load(file: str, data: bytes) -> tuple[dict[str, Any], SecretFile, list[ConfigError]]:
+    """As ``read``, with the JSON document itself, for who changes it."""
+    problems: list[tuple[KeyPath, str, str]] = []
+    document: Any = {}
+    try:
+        document = json.loads(data, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        return {}, SecretFile(), [ConfigError(file, error.lineno, error.colno, "", f"is not valid JSON: {error.msg}")]
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        # Nothing of the file itself may be in the message: it may hold cleartext by mistake.
+        what = str(error) if isinstance(error, _Duplicate) else type(error).__name__
+        return {}, SecretFile(), [ConfigError(file, 0, 0, "", f"is not valid JSON: {what}")]
+    if not isinstance(document, dict):
+        return {}, SecretFile(), [ConfigError(file, 1, 1, "", "is not a mapping", 'it must have a key "environments"')]
+    result = _file(document, lambda path, message, hint="": problems.append((path, message, hint)))
+    if not problems:
+        return document, result, []
+    # JSON is YAML, as far as anyone writes it, and the YAML reader knows where everything stands.
+    positions = parse_yaml(file, data)
+    errors = []
+    for path, message, hint in problems:
+        line, column = (0, 0) if positions.errors else positions.position(path)
+        errors.append(ConfigError(file, line, column, dotted(path), message, hint))
+    return document, result, errors
+
+
+def read(file: str, data: bytes) -> tuple[SecretFile, list[ConfigError]]:
+    """Parse one secret's file; what is wrong is returned, without any value of the file, and the rest is still read."""
+    _document, result, errors = load(file, data)
+    return result, errors
+
+
+class _Duplicate(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _value in pairs]
+        raise _Duplicate(f"key {show(next(name for name in names if names.count(name) > 1))} is there twice")
+    return result
+
+
+_Refuse = Callable[..., None]  # key path, message, hint
+
+
+def _file(document: Mapping[str, Any], refuse: _Refuse) -> SecretFile:
+    for name in document:
+        if name not in _KEYS:
+            refuse((name,), "unknown key", did_you_mean(name, _KEYS))
+    environments: dict[str, Encrypted] = {}
+    entries = document.get("environments")
+    if not isinstance(entries, dict):
+        problem = "is not a mapping" if "environments" in document else "is missing"
+        refuse(("environments",), problem, 'it must be {"<environment>": {"ciphertext": ...}}')
+        entries = {}
+    for name, entry in entries.items():
+        found = _entry(("environments", name), entry, refuse)
+        if found:
+            environments[name] = found
+    namespaces = document.get("extra_namespaces")
+    if namespaces is not None and not _are_strings(namespaces):
+        refuse(("extra_namespaces",), "is not a list of strings")
+        namespaces = ()
+    motivation: dict[str, str] = {}
+    for key in ("cross_env_motivation", "cross_environment_motivation"):
+        value = document.get(key, {})
+        if isinstance(value, dict) and _are_strings(list(value.values())):
+            motivation.update(value)
+        else:
+            refuse((key,), "is not a mapping of environments to the reason why they share the value")
+    return SecretFile(environments, tuple(namespaces or ()), motivation)
+
+
+def _are_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _entry(path: KeyPath, entry: Any, refuse: _Refuse) -> Encrypted | None:
+    if not isinstance(entry, dict):
+        refuse(path, "is not a mapping", 'it must be {"ciphertext": ...} or {"lookup": {"term": ..., "version": ...}}')
+        return None
+    for name in entry:
+        if name not in _ENTRY_KEYS:
+            refuse((*path, name), "unknown key", did_you_mean(name, _ENTRY_KEYS))
+    if ("ciphertext" in entry) == ("lookup" in entry):
+        refuse(path, "has neither ciphertext nor lookup" if "lookup" not in entry else "has ciphertext and lookup both")
+        return None
+    if "lookup" in entry:
+        return _lookup((*path, "lookup"), entry["lookup"], refuse)
+    text = entry["ciphertext"]
+    found = parse_ciphertext(text) if isinstance(text, str) else None
+    if found is None:
+        hint = "it must begin with vault:v1: (HashiCorp Vault) or $ANSIBLE_VAULT; playbooks/secret.yml writes it"
+        refuse((*path, "ciphertext"), "is not ciphertext of a known provider (not shown: it may be cleartext)", hint)
+    return found
+
+
+def _lookup(path: KeyPath, value: Any, refuse: _Refuse) -> Encrypted | None:
+    if not isinstance(value, dict):
+        refuse(path, "is not a mapping", "it must have term and version")
+        return None
+    for name in value:
+        if name not in ("term", "version"):
+            hint = "which lookup is asked, and with which options, is in the inventory: paasta_secret_lookup"
+            refuse((*path, name), "unknown key", hint)
+    term, version = value.get("term"), value.get("version")
+    good = True
+    if not isinstance(term, str) or not is_term(term):
+        hint = "use letters, digits and _./:@#+- and spaces, not beginning with a dot, without .. as a part"
+        refuse((*path, "term"), "is missing" if "term" not in value else "is not the term of a lookup", hint)
+        good = False
+    if isinstance(version, bool) or not isinstance(version, (str, int)) or version == "":
+        hint = "it must be a string or an integer; change it when the value changes, and what uses the secret restarts"
+        refuse((*path, "version"), "is missing" if "version" not in value else "is not a version", hint)
+        good = False
+    return Encrypted(LOOKUP, term=str(term), version=str(version)) if good else None
+
+
+def is_term(term: str) -> bool:
+    return TERM.fullmatch(term) is not None and ".." not in term.split("/")
+
+
+def with_environment(document: Mapping[str, Any], environment: str, entry: Encrypted | None) -> dict[str, Any]:
+    """The document with an environment's entry replaced, or removed for None; all else stays.
+
+    PaaSTA's ``signature``, an HMAC of the cleartext, goes with the ciphertext that it belonged to.
+    """
+    environments = dict(document.get("environments", {}))
+    environments.pop(environment, None)
+    if entry is not None:
+        environments[environment] = entry.document()
+    return {**document, "environments": dict(sorted(environments.items()))}
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """The text of a document, laid out as PaaSTA writes it."""
+    return json.dumps(document, indent=4, ensure_ascii=True) + "\n"
