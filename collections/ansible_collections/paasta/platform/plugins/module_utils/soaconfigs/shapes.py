@@ -172,7 +172,12 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: what it may be, what it is when absent, and what it means. ``applies`` are instance types or kinds."""
+    """One key: what it may be, what it is when absent, and what it means. ``applies`` are instance types or kinds.
+
+    ``restarts`` false: a change of it leaves the container as it is. That is also said of a key that is only another
+    spelling (``branch``, ``nerve_ns``): what it makes of the deploy group or the registrations counts instead.
+    ``legacy``: accepted because old files have it; it has no effect.
+    """
 
     name: str
     shape: Shape
@@ -181,15 +186,21 @@ class Key:
     unit: str = ""
     required: bool = False
     applies: frozenset[str] = frozenset()
+    restarts: bool = True
+    legacy: bool = False
 
 
 @dataclass(frozen=True)
 class Struct:
-    """A mapping with known keys; ``open_`` tolerates others. ``others`` explains known keys that belong elsewhere."""
+    """A mapping with known keys; ``open_`` tolerates others. ``others`` explains known keys that belong elsewhere.
+
+    Of the keys in ``needs`` one at least must be there; null is as absent.
+    """
 
     keys: tuple[Key, ...]
     open_: bool = False
     others: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, Key]:
@@ -213,6 +224,8 @@ class Struct:
         for key in self.keys:
             if key.required and key.name not in value:
                 report(path, f"{key.name} is missing", f"it must be {key.shape.describe()}")
+        if self.needs and all(value.get(name) is None for name in self.needs):
+            report(path, f"needs at least one of {', '.join(self.needs)}", "")
 
 
 Shape: TypeAlias = "Scalar | Any_ | ListOf | MapOf | OneOf | Struct"
