@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable
 
 from .errors import ConfigError, InvalidConfigs
 from .keys import INSTANCE_TYPES
@@ -30,13 +33,36 @@ FOREIGN_TYPES = frozenset(
 )
 
 
+# PaaSTA: where secrets are that several services use; no service, like every name that begins with _ or a dot.
+SHARED = "_shared"
+SUBDIRECTORIES = ("autotuned_defaults", "secrets")
+# Nothing that a person writes is as long; a file that is must not fill the controller's memory.
+MAX_FILE_BYTES = 64 * 1024 * 1024
+
+
 def read_bytes(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()
+    """The bytes of a regular file; OSError for anything else (reading a pipe would wait for its writer)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is not a file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise OSError(errno.EFBIG, f"has more than {MAX_FILE_BYTES // 1024**2} MiB")
+        data = os.read(descriptor, status.st_size + 1)
+        if len(data) != status.st_size:  # a signal, a file system that knows no sizes, or a file that is being written
+            while more := os.read(descriptor, 1024 * 1024):
+                data += more
+        return data
+    finally:
+        os.close(descriptor)
 
 
 class SoaDir:
-    """A soa-configs directory. Paths in messages are relative to it; InvalidConfigs when it cannot be listed."""
+    """A soa-configs directory. Paths in messages are relative to it; InvalidConfigs when it cannot be listed.
+
+    Every directory is listed and every file read once, so whatever is made of a file is made of the same bytes.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -44,43 +70,88 @@ class SoaDir:
             raise InvalidConfigs([ConfigError(root, 0, 0, "", f"cannot be read without PyYAML: {YAML_MISSING}")])
         self.errors: list[ConfigError] = []  # directories that could not be listed: nothing in them may seem absent
         try:
-            # PaaSTA keeps shared secrets in _shared; dot directories are not services either.
-            names = [name for name in os.listdir(root) if name[0] not in "._" and os.path.isdir(f"{root}/{name}")]
+            with os.scandir(root) as entries:
+                found = {entry.name: entry.is_dir() for entry in entries}
         except OSError as error:
             message = f"is not a readable soa-configs directory: {error.strerror}"
             raise InvalidConfigs([ConfigError(root, 0, 0, "", message, "set paasta_soa_dir")]) from error
-        self.services: tuple[str, ...] = tuple(sorted(names))
+        self.services: tuple[str, ...] = tuple(sorted(n for n, is_dir in found.items() if is_dir and n[0] not in "._"))
+        self.top: frozenset[str] = frozenset(name for name, is_dir in found.items() if not is_dir)
+        self.shared = found.get(SHARED, False)
         self._files: dict[str, frozenset[str]] = {}
+        self._read: dict[str, bytes | OSError] = {}
 
-    def files(self, service: str) -> frozenset[str]:
+    def files(self, directory: str) -> frozenset[str]:
         """The names in a service's directory; none, and an error, when it cannot be listed."""
-        if service not in self._files:
+        names = self._files.get(directory)
+        if names is None:
             try:
-                self._files[service] = frozenset(os.listdir(os.path.join(self.root, service)))
+                names = frozenset(os.listdir(f"{self.root}/{directory}"))
             except OSError as error:
-                self._files[service] = frozenset()
-                self.errors.append(ConfigError(service, 0, 0, "", f"cannot be listed: {error.strerror}"))
-        return self._files[service]
+                names = frozenset()
+                self.errors.append(ConfigError(directory, 0, 0, "", f"cannot be listed: {error.strerror}"))
+            self._files[directory] = names
+        return names
 
     def has(self, service: str, name: str) -> bool:
         return name in self.files(service)
 
+    def below(self, service: str, subdirectory: str) -> frozenset[str]:
+        """The names in a directory of a service's directory; none when it does not exist."""
+        if service == SHARED and not self.shared:
+            return frozenset()
+        return self.files(f"{service}/{subdirectory}") if subdirectory in self.files(service) else frozenset()
+
     def exists(self, service: str, path: str) -> bool:
         """Whether a file deeper in a service's directory exists."""
-        return os.path.exists(os.path.join(self.root, service, path))
+        subdirectory, _slash, name = path.rpartition("/")
+        return name in (self.below(service, subdirectory) if subdirectory else self.files(service))
 
     def read(self, service: str, name: str) -> tuple[bytes, list[ConfigError]]:
-        """A file's bytes, or none and the error."""
+        """A file's bytes, or none and the error. ``service`` is empty for a file of the root."""
+        path = f"{service}/{name}" if service else name
+        data = self._read.get(path)
+        if data is None:
+            data = self._read[path] = self._bytes(path)
+        if isinstance(data, bytes):
+            return data, []
+        return b"", [ConfigError(path, 0, 0, "", f"cannot be read: {data.strerror}")]
+
+    def _bytes(self, path: str) -> bytes | OSError:
         try:
-            return read_bytes(os.path.join(self.root, service, name)), []
+            return read_bytes(f"{self.root}/{path}")
         except OSError as error:
-            return b"", [ConfigError(f"{service}/{name}", 0, 0, "", f"cannot be read: {error.strerror}")]
+            return error
 
     def yaml(self, service: str, name: str) -> Document:
+        path = f"{service}/{name}" if service else name
         data, errors = self.read(service, name)
-        if errors:
-            return Document(f"{service}/{name}", errors=errors)
-        return parse(f"{service}/{name}", data)
+        return Document(path, errors=errors) if errors else parse(path, data)
+
+    def digest(self, wanted: Callable[[str, str], bool]) -> str:
+        """Read every file that ``wanted(service, name)`` names; a digest of them all, and of the names of all others."""
+        total = hashlib.blake2b(digest_size=32)
+        for directory in (*self.services, *([SHARED] if self.shared else []), ""):
+            names = self.files(directory) if directory else self.top
+            paths = set(names)
+            for subdirectory in SUBDIRECTORIES:
+                if directory and subdirectory in names:
+                    paths.update(f"{subdirectory}/{name}" for name in self.below(directory, subdirectory))
+            lines, contents = [directory], []
+            for path in sorted(paths):
+                lines.append(path)
+                if wanted(directory, path):
+                    data = self._digested(directory, path)
+                    lines.append(str(len(data)))
+                    contents.append(data)
+            header = "\0".join(lines).encode("utf-8", "surrogateescape")
+            # Lengths first, so that no two trees give the same sequence of bytes.
+            total.update(b"%d:%b%b" % (len(header), header, b"".join(contents)))
+        return total.hexdigest()
+
+    def _digested(self, directory: str, path: str) -> bytes:
+        data, errors = self.read(directory, path)
+        return str(errors[0]).encode("utf-8", "surrogateescape") if errors else data
 
     def instance_files(self, service: str, types: Iterable[str] = INSTANCE_TYPES) -> list[tuple[str, str, str]]:
         """``(type, cluster, file name)`` of every ``<type>-<cluster>.yaml``, sorted."""
