@@ -1,0 +1,121 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The shapes of settings, for ``keys_settings``."""
+
+from __future__ import annotations
+
+from .shapes import Any_, Key, ListOf, MapOf, OneOf, Scalar, Shape, Struct
+
+STR = Scalar(("string",))
+BOOL = Scalar(("boolean",))
+NUMBER = Scalar(("number",))
+COUNT = Scalar(("integer",), minimum=0)
+POSITIVE = Scalar(("integer",), minimum=1)
+PORT = Scalar(("integer",), minimum=1, maximum=65535)
+RATIO = Scalar(("number",), minimum=0, maximum=1)
+STRINGS = ListOf(STR)
+OPEN = MapOf(Any_())
+SIZE = Scalar(("string",), pattern=r"^[0-9]+[kmg]?$", says="a size such as 10m")
+# PaaSTA: clusters are parts of file names and must be lower-case.
+CLUSTER = Scalar(("string",), pattern=r"^[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$", says="a lower-case name")
+GIT_URL = Scalar(("string",), pattern=r"^.*\{service\}.*$", says="a URL with {service} in it")
+ZOOKEEPER = Scalar(
+    ("string",), pattern=r"^zk://[^/,\s]+(,[^/,\s]+)*(/.*)?$", says="hosts as in zk://a:2181,b:2181/path"
+)
+
+
+def number(minimum: float | None = None, above: float | None = None) -> Scalar:
+    return Scalar(("number",), minimum=minimum, above=above)
+
+
+def choice(*choices: str) -> Scalar:
+    return Scalar(("string",), choices=choices)
+
+
+def mapping(value: Shape) -> MapOf:
+    return MapOf(value)
+
+
+BUDGET = OneOf((COUNT, Scalar(("string",), pattern=r"^(100|[0-9]{1,2})%$", says="a share such as 10%")))
+# Docker's notation; the mapping is PaaSTA's.
+BIND = OneOf(
+    (
+        Scalar(("string",), pattern=r"^/[^:]*:/[^:]*(:(ro|rw))?$", says="host:container or host:container:ro"),
+        Struct(
+            (
+                Key("hostPath", STR, "path on the host", required=True),
+                Key("containerPath", STR, "path in the container", required=True),
+                Key("mode", choice("RO", "RW"), "read-only or read-write", required=True),
+            )
+        ),
+    )
+)
+BINDS = ListOf(BIND)
+POOL_LIMITS = MapOf(
+    MapOf(
+        Struct(
+            (
+                Key("max_cpus", Scalar(("number",), above=0), "limit of cpus"),
+                Key("recommended_pool", STR, "pool for more"),
+            )
+        )
+    )
+)
+BLACKLIST = ListOf(ListOf(STR, minimum_length=2))
+WHITELIST = ListOf(OneOf((STR, STRINGS)), minimum_length=2)
+PORT_RANGE = ListOf(PORT, minimum_length=2)
+SPREAD = ListOf(
+    Struct(
+        (
+            Key("topology_key", STR, "node label"),
+            Key("when_unsatisfiable", choice("ScheduleAnyway", "DoNotSchedule"), "strictness"),
+            Key("max_skew", POSITIVE, "largest difference"),
+            Key("match_label_keys", STRINGS, "labels to group by"),
+        )
+    )
+)
+TOKEN_SETTINGS = Struct(
+    (
+        Key("audience", STR, "whom the token is for"),
+        Key("container_path", STR, "directory in the container"),
+        Key("expiration_seconds", POSITIVE, "life of the token"),
+    )
+)
+# Open: what else a kind says is between it and its operator.
+CUSTOM_RESOURCES = ListOf(
+    Struct(
+        (
+            Key("file_prefix", STR, "instance type: its files are <file_prefix>-<cluster>.yaml", required=True),
+            Key("version", STR, "API version", required=True),
+            Key("group", STR, "API group", required=True),
+            Key(
+                "kube_kind",
+                Struct(
+                    (
+                        Key("plural", STR, "resource name", required=True),
+                        Key("singular", STR, "kind", required=True),
+                    )
+                ),
+                "names",
+                required=True,
+            ),
+        ),
+        open_=True,
+    )
+)
+MARATHON_SERVERS = ListOf(
+    Struct((Key("url", STRINGS, "addresses of its masters", required=True), Key("user", STR, "who logs in")))
+)
+TRON = Struct((Key("cluster_name", STR, "its name"), Key("url", STR, "its API")))
+CONTROLS = ListOf(
+    Struct(
+        (
+            Key("service", STR, "service", required=True),
+            Key("instance", STR, "instance", required=True),
+            Key("cluster", CLUSTER, "cluster", required=True),
+            Key("desired_state", choice("start", "stop"), "state"),
+            Key("only_if_absent", BOOL, "leave what is recorded"),
+            Key("force_bounce", STR, "any text; a new one replaces replicas"),
+        )
+    )
+)
