@@ -30,7 +30,6 @@ BATCH = 200  # ciphertexts in a request: far below Vault's limit of 32 MiB, and 
 CONNECTIONS = 8
 RETRIED = frozenset({412, 429, 500, 502, 503, 504})  # 412: a replica that is behind; 503: sealed, or no leader yet
 _HINTS = {
-    400: "",
     403: "the token is wrong, has expired, or has no policy for it (paasta_vault_token)",
     404: "no transit engine is there: is paasta_vault_mount right?",
 }
@@ -84,7 +83,8 @@ class VaultTransit:
             self._session, self._logged_in = None, False
 
     def decrypt(self, items: Sequence[Item]) -> Decrypted:
-        return self._in_batches("decrypt", items, lambda item, entry: _cleartext(entry))
+        results: Decrypted = self._in_batches("decrypt", items, lambda item, entry: _cleartext(entry))
+        return results
 
     def rotate(self, items: Sequence[Item]) -> Reencrypted:
         """Vault's rewrap: the cleartext does not leave the server. What is under the newest version already stays."""
@@ -93,7 +93,8 @@ class VaultTransit:
             found = _ciphertext(entry)
             return found if _version(found) > _version(item.entry) else item.entry
 
-        return self._in_batches("rewrap", items, newer)
+        results: Reencrypted = self._in_batches("rewrap", items, newer)
+        return results
 
     def encrypt(self, key: str, cleartext: bytes) -> Encrypted:
         results = self._batch("encrypt", key, [{"plaintext": base64.b64encode(cleartext).decode("ascii")}])
@@ -138,11 +139,10 @@ class VaultTransit:
         ]
 
     def _ask(self, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON of an answer. Retries what passes by itself, until the time is over."""
-        session = self._connected()
-        return self._retry(session, path, body)
+        return self._retry(self._connected(), path, body)
 
     def _retry(self, session: requests.Session, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON of an answer. Retries what passes by itself, until the time is over."""
         deadline = time.monotonic() + self._timeout
         wait = 0.2
         while True:
@@ -202,7 +202,7 @@ class VaultTransit:
             return self._session
 
     def _find_token(self, session: requests.Session) -> str:
-        """The token that was given, or what the file holds, or what logging in gives, or what the vault command uses."""
+        """The token that was given, or the file's, or what logging in gives, or the one that the vault command uses."""
         if self._token:
             return self._token
         if self._token_file:
