@@ -179,7 +179,7 @@ def parse(variables: Mapping[str, Any]) -> Settings:
     for name in _BIND_LISTS:
         if name in values:
             values[name] = [volume(item) for item in values[name]]
-    return Settings(**{name: freeze(value) for name, value in values.items() if _is_field(SETTINGS[name])})
+    return Settings(**{name: freeze(value) for name, value in values.items() if is_field(SETTINGS[name])})
 
 
 def checked(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +229,8 @@ def _unknown(variable: str) -> ConfigError:
     return ConfigError("", 0, 0, str(variable), "is not a setting", hint)
 
 
-def _is_field(row: Setting) -> bool:
+def is_field(row: Setting) -> bool:
+    """Whether a setting is a field of Settings."""
     return not row.secret and not row.machine
 
 
