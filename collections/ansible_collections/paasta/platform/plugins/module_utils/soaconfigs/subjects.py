@@ -15,52 +15,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from .model import KeyPath
-
-
-class Settings(Protocol):
-    """What checks need of the inventory (settings.Settings has it all); empty or None means that it is not known."""
-
-    @property
-    def clusters(self) -> Collection[str]:
-        """All clusters there are."""
-
-    @property
-    def proxy_port_range(self) -> tuple[int, int] | None:
-        """The first and the last port a namespace may have."""
-
-    @property
-    def location_types(self) -> Sequence[str]:
-        """Location types from the most general to the most specific, such as ecosystem, region, habitat."""
-
-    @property
-    def monitoring_teams(self) -> Collection[str]: ...
-
-    @property
-    def pool_limits(self) -> Mapping[str, Any]:
-        """``{cluster: {pool: {max_cpus, recommended_pool}}}``"""
-
-    @property
-    def secret_environments(self) -> Mapping[str, str]:
-        """Which environment of a secret's file a cluster uses."""
-
-    @property
-    def skip_cpu_override_validation(self) -> Collection[str]: ...
-
-    @property
-    def skip_cpu_burst_validation(self) -> Collection[str]: ...
-
-    @property
-    def skip_unique_instance_name_validation(self) -> Collection[str]: ...
-
-
-class SecretRef(Protocol):
-    """A reference to a secret: ``service`` owns it, ``_shared`` for SHARED_SECRET."""
-
-    @property
-    def service(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
+from .secrets import SecretRef
+from .settings import Settings
 
 
 class Documents(Protocol):
@@ -107,6 +63,10 @@ class Tree(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+
+    @property
+    def location_types(self) -> Sequence[str]:
+        """From the largest to the smallest: the inventory's, else location_types.json's; empty when neither has any."""
 
     def pipeline(self, service: str) -> frozenset[str] | None:
         """The deploy groups of a service's deploy.yaml; None when there is none, or it cannot be read."""

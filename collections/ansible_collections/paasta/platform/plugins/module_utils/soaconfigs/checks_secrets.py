@@ -1,0 +1,38 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of references to secrets. Messages never show a value: a reference that is none may be a secret itself."""
+
+from __future__ import annotations
+
+from .errors import did_you_mean
+from .secrets import SHARED, malformed_references
+from .subjects import Subject
+
+
+def forms(subject: Subject) -> None:
+    config = subject.config
+    if "env" in config or "secret_volumes" in config:
+        for path, message in malformed_references(config):
+            subject.error("secret-form", path, message)
+
+
+def existence(subject: Subject) -> None:
+    for path, secret in subject.secrets:
+        if subject.secret_digest(secret) is not None:
+            continue
+        if subject.secret_exists(secret):
+            environment = subject.settings.secret_environments.get(subject.cluster, "")
+            of_environment = f"environment {environment}, that of " if environment else ""
+            message = f"{secret.file} has no value for {of_environment}cluster {subject.cluster}"
+            hint = "add one with playbooks/secret.yml"
+            if not environment:
+                hint += ", or say in paasta_secret_environments which environment the cluster has"
+            subject.error("secret-environment", path, message, hint)
+        else:
+            owner = "shared secrets" if secret.service == SHARED else f"secrets of {secret.service}"
+            message = f"{secret.name} is not among the {owner}: there is no {secret.file}"
+            hint = did_you_mean(secret.name, subject.secret_names(secret.service))
+            subject.error("unknown-secret", path, message, hint or "add it with playbooks/secret.yml")
+
+
+CHECKS = (forms, existence)

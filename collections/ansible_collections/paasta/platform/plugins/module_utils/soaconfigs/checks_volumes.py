@@ -1,0 +1,62 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of where an instance's volumes are mounted: nothing may hide anything else unnoticed."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any
+
+from .model import KeyPath
+from .subjects import Subject
+from .yamldoc import dotted
+
+# Every key whose items are mounted, and the name of the path in an item.
+_MOUNTS = (
+    ("extra_volumes", "containerPath"),
+    ("aws_ebs_volumes", "container_path"),
+    ("persistent_volumes", "container_path"),
+    ("secret_volumes", "container_path"),
+    ("projected_sa_volumes", "container_path"),
+)
+
+_Mount = tuple[str, KeyPath, Any]  # normal path in the container, where it is written, the volume
+
+
+def volumes(subject: Subject) -> None:
+    config = subject.config
+    found: list[_Mount] = []
+    for key, name in _MOUNTS:
+        items = config.get(key)
+        if items:
+            for index, item in enumerate(items):
+                found.append((posixpath.normpath(item[name]), (key, index, name), item))
+    if len(found) > 1:
+        _overlaps(subject, found)
+
+
+def _overlaps(subject: Subject, mounts: list[_Mount]) -> None:
+    seen: list[_Mount] = []
+    for mount in mounts:
+        path, where, item = mount
+        same = next((other for other in seen if other[0] == path), None)
+        if same is not None and same[2] == item and same[1][0] == where[0]:
+            message = f"the volume is already named in {dotted(same[1][:2])}"
+            subject.warn("repeated-volume", where, message, "once is enough")
+            continue
+        if same is not None:
+            message = f"{path} is already mounted by {dotted(same[1][:2])}"
+            subject.error("duplicate-volume", where, message, "mount one of the two somewhere else")
+        seen.append(mount)
+    for path, where, _item in seen:
+        outer = next((other for other in seen if _inside(path, other[0])), None)
+        if outer is not None:
+            message = f"{path} is inside {outer[0]}, which {dotted(outer[1][:2])} mounts"
+            subject.warn("nested-volume", where, message, "the inner one hides what the outer one has there")
+
+
+def _inside(path: str, outer: str) -> bool:
+    return path != outer and path.startswith(outer.rstrip("/") + "/")
+
+
+CHECKS = (volumes,)
