@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .keys_instance import BOOL, COUNT, INT, NUMBER, RATIO, STR, STRINGS
-from .keys_monitoring import MONITORING, MONITORING_OVERRIDES
-from .shapes import Any_, Key, ListOf, MapOf, OneOf, Scalar, Struct
+from .keys_common import BOOL, COUNT, INT, NUMBER, RATIO, STR, STRINGS
+from .keys_monitoring import MONITORING, MONITORING_OVERRIDES, settled
+from .shapes import Any_, Key, ListOf, MapOf, Scalar, Struct
 
 __all__ = ["DEPLOY", "MONITORING", "NAMESPACE_KEYS", "SERVICE_KEYS", "STEP"]
 
@@ -16,25 +16,28 @@ _DAY_MS = 86_400_000  # PaaSTA: smartstack schema, upper bound of every timeout
 _MODE = Scalar(("string",), choices=("http", "https", "http2", "tcp"))
 _TIMEOUT_MS = Scalar(("integer",), minimum=0, maximum=_DAY_MS)
 
+_OTHER_FILES = "read from the file of that name, not from here"
 SERVICE_KEYS = (
-    Key("description", STR, "what the service does"),
-    Key("external_link", STR, "where to read more"),
-    Key("git_url", STR, "repository of the service"),
-    Key("docker_registry", STR, "registry of its images"),
-    Key("encryption_key", STR, "key of its secrets", "paasta"),
-    Key("runbook", STR, "legacy place for monitoring"),
-    Key("team", STR, "legacy place for monitoring"),
-    Key("monitoring", MONITORING_OVERRIDES, "legacy place for monitoring.yaml"),
-    Key("needs_puppet_help", BOOL, "legacy"),
-    Key("runs_on", ListOf(Any_()), "legacy"),
-    Key("deployed_to", OneOf((ListOf(Any_()), Any_())), "legacy"),
-    Key("env_runs_on", Any_(), "legacy"),
-    # PaaSTA: keys that service_configuration_lib makes of other files, and service.yaml may replace.
-    Key("port", Any_(), "legacy"),
-    Key("data", Any_(), "legacy"),
-    Key("deploy", Any_(), "legacy"),
-    Key("smartstack", Any_(), "legacy"),
-    Key("dependencies", Any_(), "legacy"),
+    *settled(
+        Key("description", STR, "what the service does"),
+        Key("external_link", STR, "where to read more"),
+        Key("git_url", STR, "repository of the service"),
+        Key("encryption_key", STR, "key of its secrets in Vault", "paasta"),
+        Key("runbook", STR, "former place of monitoring.yaml's runbook"),
+        Key("team", STR, "former place of monitoring.yaml's team"),
+        Key("monitoring", MONITORING_OVERRIDES, "former place of monitoring.yaml"),
+        Key("needs_puppet_help", BOOL, "of the time before containers", legacy=True),
+        Key("runs_on", ListOf(Any_()), "hosts, of the time before containers", legacy=True),
+        Key("deployed_to", Any_(), "hosts, of the time before containers", legacy=True),
+        Key("env_runs_on", Any_(), "hosts by environment, of the time before containers", legacy=True),
+        # PaaSTA: keys that service_configuration_lib makes of other files, and service.yaml may replace.
+        Key("port", Any_(), "port of the classic load balancer", legacy=True),
+        Key("data", Any_(), _OTHER_FILES, legacy=True),
+        Key("deploy", Any_(), _OTHER_FILES, legacy=True),
+        Key("smartstack", Any_(), _OTHER_FILES, legacy=True),
+        Key("dependencies", Any_(), _OTHER_FILES, legacy=True),
+    ),
+    Key("docker_registry", STR, "registry of its images; by default the platform's"),
 )
 
 _ALERTS = (
@@ -84,9 +87,9 @@ _PROXY_PORT = Scalar(
     ("integer", "null"), minimum=1024, maximum=65535, says="a port from 1024 to 65535"
 )  # PaaSTA: 19000 to 21000, which is Yelp's own range
 
-NAMESPACE_KEYS = (
+NAMESPACE_KEYS = settled(
     Key("proxy_port", _PROXY_PORT, "port clients connect to; null: discovery only", required=True),
-    Key("port", Scalar(("integer",), minimum=0, maximum=65535), "legacy"),
+    Key("port", Scalar(("integer",), minimum=0, maximum=65535), "port of the classic load balancer", legacy=True),
     Key("mode", _MODE, "protocol; http when there is a proxy_port"),
     Key("healthcheck_mode", _MODE, "by default mode"),
     Key(
@@ -135,7 +138,7 @@ NAMESPACE_KEYS = (
     Key("keepalive", BOOL, "HAProxy option http-keep-alive", False),
 )
 
-_STEP_KEYS = (
+_STEP_KEYS = settled(
     Key(
         "step",
         Scalar(("string",), pattern=r"^[a-zA-Z0-9_.-]+$", says="a name of letters, digits and _.-"),
@@ -162,7 +165,7 @@ _STEP_KEYS = (
     Key("disabled", BOOL, "skip", False),
     Key("ignore_failure", BOOL, "go on", False),
     Key("enable_automated_redeploys", BOOL, "redeploy when the base image changes", False),
-    Key("enable_automated_deploys", BOOL, "former name of enable_automated_redeploys"),
+    Key("enable_automated_deploys", BOOL, "former name of enable_automated_redeploys", legacy=True),
     Key("alertmanager_rollback", Any_(), "roll back on alerts"),
     Key("alertmanager_rollback_dry_run", BOOL, "only tell"),
     Key("alertmanager_poll_interval_s", Scalar(("number",), minimum=30), "time between looks at alerts", unit="s"),
@@ -182,12 +185,13 @@ _STEP_KEYS = (
                 )
             )
         ),
-        "progressive delivery; has no effect",
+        "progressive delivery",
+        legacy=True,
     ),
-    Key("abandon_above_breakage_pct", NUMBER, "progressive delivery; has no effect", unit="%"),
-    Key("complete_below_breakage_pct", NUMBER, "progressive delivery; has no effect", unit="%"),
-    Key("prompt_after_abandon", BOOL, "progressive delivery; has no effect"),
-    Key("confirm_complete", BOOL, "progressive delivery; has no effect"),
+    Key("abandon_above_breakage_pct", NUMBER, "progressive delivery", unit="%", legacy=True),
+    Key("complete_below_breakage_pct", NUMBER, "progressive delivery", unit="%", legacy=True),
+    Key("prompt_after_abandon", BOOL, "progressive delivery", legacy=True),
+    Key("confirm_complete", BOOL, "progressive delivery", legacy=True),
 )
 
 STEP = Struct(_STEP_KEYS)
@@ -196,7 +200,7 @@ _PARALLEL = Key("parallel", ListOf(STEP, minimum_length=1), "steps at the same t
 _PIPELINE = ListOf(Struct((*(replace(key, required=False) for key in _STEP_KEYS), _PARALLEL)))
 
 DEPLOY = Struct(
-    (
+    settled(
         Key("pipeline", _PIPELINE, "steps in order", required=True),
         Key("allowed_push_groups", STRINGS, "who may deploy"),
         Key("production_deploy_group", STR, "the group that is production"),

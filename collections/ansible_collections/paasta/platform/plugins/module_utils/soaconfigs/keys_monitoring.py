@@ -19,7 +19,13 @@ _DURATION = OneOf(
     )
 )
 
-MONITORING_KEYS = (
+
+def settled(*keys: Key) -> tuple[Key, ...]:
+    """Rows none of which changes a container by itself."""
+    return tuple(replace(key, restarts=False) for key in keys)
+
+
+MONITORING_KEYS = settled(
     Key("team", _STR, "whom alerts go to; without it no event is sent", required=True),
     Key("page", _BOOL, "wake someone up; by default as the team says"),
     Key("runbook", _STR, "what to do"),
@@ -36,10 +42,10 @@ MONITORING_KEYS = (
     Key("issuetype", _STR, "type of the ticket"),
     Key("alert_after", _DURATION, "how long a problem lasts before it alerts", "5m"),
     Key("realert_every", Scalar(("integer",)), "repeat each so many checks; -1 backs off", -1),
-    Key("check_every", _DURATION, "time between checks; PaaSTA forces 1m"),
+    Key("check_every", _DURATION, "time between checks, which is always 1m", legacy=True),
     Key("check_oom_events", _BOOL, "alert on containers that ran out of memory", True),
     Key("dependencies", _STRINGS, "parent checks"),
-    Key("service_type", _STR, "legacy"),
+    Key("service_type", _STR, "how the service runs", legacy=True),
     Key("check_that_every_day_has_a_successful_run", _BOOL, "for scheduled jobs", False),
     Key("page_for_expected_runtime", _BOOL, "for scheduled jobs", False),
 )

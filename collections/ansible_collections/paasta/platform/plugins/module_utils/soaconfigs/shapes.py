@@ -40,7 +40,10 @@ UNSET = Unset()
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A string, integer, number, boolean or null, within bounds. ``says`` replaces the description of a pattern."""
+    """A string, integer, number, boolean or null, within bounds. ``says`` replaces the description of a pattern.
+
+    Messages never show the value of what is ``sensitive``, here and in the other shapes.
+    """
 
     types: tuple[str, ...]
     minimum: float | None = None
@@ -50,6 +53,7 @@ class Scalar:
     pattern: str = ""
     says: str = ""
     quote_hint: str = ""
+    sensitive: bool = False
 
     def describe(self) -> str:
         if self.choices:
@@ -74,7 +78,7 @@ class Scalar:
                 hint = f"did you mean {match}?" if match else ""
             elif "string" in self.types and not isinstance(value, (dict, list)) and not isinstance(value, str):
                 hint = self.quote_hint or "put it in quotes"
-            report(path, f"{show(value)} is not {self.describe()}", hint)
+            report(path, f"{_shown(value, self)} is not {self.describe()}", hint)
 
     def accepts(self, value: Any) -> bool:
         if isinstance(value, bool):
@@ -130,13 +134,14 @@ class MapOf:
     value: Shape
     key_pattern: str = ""
     key_says: str = ""
+    sensitive: bool = False
 
     def describe(self) -> str:
         return f"a mapping to {plural(self.value)}"
 
     def check(self, value: Any, path: KeyPath, report: Report) -> None:
         if not isinstance(value, dict):
-            report(path, f"{show(value)} is not {self.describe()}", "")
+            report(path, f"{_shown(value, self)} is not {self.describe()}", "")
             return
         for key, item in value.items():
             if self.key_pattern and not _compiled(self.key_pattern).fullmatch(key):
@@ -201,6 +206,7 @@ class Struct:
     open_: bool = False
     others: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    sensitive: bool = False
 
     @cached_property
     def by_name(self) -> dict[str, Key]:
@@ -211,7 +217,7 @@ class Struct:
 
     def check(self, value: Any, path: KeyPath, report: Report) -> None:
         if not isinstance(value, dict):
-            report(path, f"{show(value)} is not {self.describe()}", "")
+            report(path, f"{_shown(value, self)} is not {self.describe()}", "")
             return
         for name, item in value.items():
             key = self.by_name.get(name)
@@ -220,7 +226,11 @@ class Struct:
             elif name in self.others:
                 report((*path, name), self.others[name], "")
             elif not self.open_:
-                report((*path, name), f"unknown key (value {show(item)})", did_you_mean(name, self.by_name))
+                report(
+                    (*path, name),
+                    "unknown key" if self.sensitive else f"unknown key (value {show(item)})",
+                    did_you_mean(name, self.by_name),
+                )
         for key in self.keys:
             if key.required and key.name not in value:
                 report(path, f"{key.name} is missing", f"it must be {key.shape.describe()}")
@@ -243,6 +253,10 @@ def plural(shape: Shape) -> str:
     if isinstance(shape, Any_):
         return "values"
     return f"({shape.describe()})"
+
+
+def _shown(value: Any, shape: Scalar | MapOf | Struct) -> str:
+    return "the value" if shape.sensitive else show(value)
 
 
 def show(value: Any) -> str:
