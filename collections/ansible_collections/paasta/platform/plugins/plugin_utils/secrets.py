@@ -28,11 +28,10 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets 
     Reencrypted,
     SecretError,
 )
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_vault import VaultTransit
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_vault import opened
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import (
     ANSIBLE_VAULT,
     LOOKUP,
-    VAULT,
     Encrypted,
     parse_ciphertext,
 )
@@ -55,16 +54,10 @@ def providers(
     the inventory has none. ``vault_id`` is the Ansible Vault identity that encrypts.
     """
     found: dict[str, Provider] = {ANSIBLE_VAULT: AnsibleVault(action._loader._vault, vault_id)}
-    vault = VaultTransit(**args["vault"]) if args["vault"] else None
-    if vault:
-        found[VAULT] = vault
     if args["lookup"]:
         found[LOOKUP] = Lookup(action, **args["lookup"])
-    try:
-        yield found
-    finally:
-        if vault:
-            vault.close()
+    with opened(args) as vault:
+        yield {**found, **vault}
 
 
 class AnsibleVault:

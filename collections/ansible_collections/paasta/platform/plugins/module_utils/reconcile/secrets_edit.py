@@ -144,7 +144,7 @@ class Edit:
         self._failures: dict[str, str] = {}
 
     def prepare(self) -> None:
-        """Work out every new file; InvalidConfigs for wrong arguments and files, SecretErrors for what cannot be had."""
+        """Work out every new file; InvalidConfigs for what is wrong, SecretErrors for what cannot be en- or decrypted."""
         entries = self._args["secrets"]
         refs = [self._refs(f"secrets[{index}]", entry) for index, entry in enumerate(entries)]
         values = [self._value(f"secrets[{index}]", entry) for index, entry in enumerate(entries)]
@@ -292,16 +292,21 @@ class Edit:
             return value == current
         if self._args["provider"] not in (None, current.provider):
             return False
-        try:
-            item = Item(ref, environment, current, self._files.key(ref.service))
-        except SecretError as error:
-            self._failures[ref.file] = str(error)
+        item = self._item(ref, environment, current)
+        if item is None:
             return False
         found = decrypt([item], self._providers)[item]
         if isinstance(found, SecretError):
             self._warnings.append(f"{item} is written anew, because it cannot be compared: {found}")
             return False
         return found == value
+
+    def _item(self, ref: SecretRef, environment: str, entry: Encrypted) -> Item | None:
+        try:
+            return Item(ref, environment, entry, self._files.key(ref.service))
+        except SecretError as error:
+            self._failures[ref.file] = str(error)
+            return None
 
     def _encrypt(self, ref: SecretRef, environment: str, current: Encrypted | None, value: bytes) -> Encrypted | None:
         """New ciphertext, or None in check mode: HashiCorp Vault would make a key that does not exist yet."""
@@ -325,10 +330,8 @@ class Edit:
             if not entries:
                 self._failures[ref.file] = "does not exist"
             for environment in environments or entries:
-                if environment in entries:
-                    entry = entries[environment]
-                    item = Item(ref, environment, entry, self._files.key(ref.service))
-                    by_provider.setdefault(entry.provider, []).append(item)
+                if environment in entries and (item := self._item(ref, environment, entries[environment])):
+                    by_provider.setdefault(item.entry.provider, []).append(item)
         for name, items in by_provider.items():
             provider = self._providers.get(name)
             results = provider.rotate(items) if provider else dict.fromkeys(items, SecretError(MISSING[name]))
@@ -349,6 +352,8 @@ class Edit:
             if environment in self._current(ref).environments:
                 self._store(ref, environment, None)
                 self._outcomes.append(Outcome(ref, environment, "removed", None))
+        if not self._after[ref].get("environments"):
+            self._after[ref] = {}
 
     def _store(self, ref: SecretRef, environment: str, entry: Encrypted | None) -> None:
         self._after[ref] = with_environment(self._after[ref], environment, entry)

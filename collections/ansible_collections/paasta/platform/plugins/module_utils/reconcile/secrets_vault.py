@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -18,13 +18,16 @@ from urllib.parse import quote, urljoin, urlsplit
 try:
     import requests
     import requests.exceptions
-except ImportError:
-    # Whoever uses this reports it: see libraries.py.
-    pass
+
+    REQUESTS_MISSING = ""
+except ImportError as _error:
+    REQUESTS_MISSING = str(_error)
+
+from ansible.module_utils.basic import missing_required_lib
 
 from ..soaconfigs.secrets import VAULT, Encrypted, parse_ciphertext
 from .oci_registry import is_loopback, reason
-from .secrets import Decrypted, Item, Reencrypted, SecretError
+from .secrets import Decrypted, Item, Provider, Reencrypted, SecretError
 
 BATCH = 200  # ciphertexts in a request: far below Vault's limit of 32 MiB, and each answer is back soon
 CONNECTIONS = 8
@@ -33,6 +36,19 @@ _HINTS = {
     403: "the token is wrong, has expired, or has no policy for it (paasta_vault_token)",
     404: "no transit engine is there: is paasta_vault_mount right?",
 }
+
+
+@contextlib.contextmanager
+def opened(args: Mapping[str, Any]) -> Iterator[dict[str, Provider]]:
+    """The server of validated arguments (secrets.PROVIDER_ARGUMENTS) as a provider by name; none without ``vault``."""
+    if not args["vault"]:
+        yield {}
+        return
+    vault = VaultTransit(**args["vault"])
+    try:
+        yield {VAULT: vault}
+    finally:
+        vault.close()
 
 
 class Unreachable(SecretError):
@@ -185,6 +201,8 @@ class VaultTransit:
     def _connected(self) -> requests.Session:
         with self._lock:
             if self._session is None:
+                if REQUESTS_MISSING:
+                    raise Unreachable(f"{missing_required_lib('requests')} ({REQUESTS_MISSING})")
                 host = urlsplit(self._url)
                 if host.scheme != "https" and not (host.scheme == "http" and is_loopback(host.netloc)):
                     raise Unreachable(
