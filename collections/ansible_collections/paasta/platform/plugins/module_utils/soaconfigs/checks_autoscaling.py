@@ -50,9 +50,7 @@ def _combination(subject: Subject, providers: Sequence[Mapping[str, Any]]) -> No
         path: KeyPath = ("autoscaling", "metrics_providers", index)
         kind = provider["type"]
         if provider.get("decision_policy") == "bespoke" and len(providers) > 1:
-            message = (
-                "decision_policy bespoke, for which something else scales, cannot be combined with other providers"
-            )
+            message = "decision_policy bespoke means that something else scales, so it must be the only provider"
             subject.error("autoscaling-bespoke", (*path, "decision_policy"), message, "keep one of the two")
         if kind in seen:
             message = f"there is already a metrics provider of type {kind}"

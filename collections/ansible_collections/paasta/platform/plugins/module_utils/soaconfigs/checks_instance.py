@@ -32,9 +32,8 @@ def deploy_group(subject: Subject) -> None:
     path: KeyPath = (key,) if key else ()
     if group is None:
         try:
-            expand_deploy_group(
-                config[key], cluster=subject.cluster, instance=subject.instance, service=subject.service
-            )
+            values = {"cluster": subject.cluster, "instance": subject.instance, "service": subject.service}
+            expand_deploy_group(config[key], **values)
         except (KeyError, ValueError) as error:
             subject.error("deploy-group-placeholder", path, str(error), PLACEHOLDERS_HINT)
         return

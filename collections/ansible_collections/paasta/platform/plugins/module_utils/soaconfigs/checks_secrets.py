@@ -21,12 +21,12 @@ def existence(subject: Subject) -> None:
         if subject.secret_digest(secret) is not None:
             continue
         if subject.secret_exists(secret):
-            environment = subject.settings.secret_environments.get(subject.cluster, "")
-            of_environment = f"environment {environment}, that of " if environment else ""
-            message = f"{secret.file} has no value for {of_environment}cluster {subject.cluster}"
+            environments = subject.settings.secret_environments
+            environment = environments.get(subject.cluster, subject.cluster)
+            message = f"{secret.file} has no value for environment {environment}, that of cluster {subject.cluster}"
             hint = "add one with playbooks/secret.yml"
-            if not environment:
-                hint += ", or say in paasta_secret_environments which environment the cluster has"
+            if subject.cluster not in environments:
+                hint += ", or say in paasta_secret_environments that the cluster has another"
             subject.error("secret-environment", path, message, hint)
         else:
             owner = "shared secrets" if secret.service == SHARED else f"secrets of {secret.service}"

@@ -24,14 +24,19 @@ _Action = tuple[KeyPath, str, Mapping[str, Any]]
 
 
 def actions(job: Mapping[str, Any]) -> Iterator[_Action]:
-    """Every action with where it is written and its name, from either form: a mapping, or the older list."""
-    written = job.get("actions") or ()
+    """Every action with where it is written and its name, from either form: a mapping, or the older list.
+
+    Jobs of other services come as they are written, so what has no form of an action is passed over.
+    """
+    written = job.get("actions")
     if isinstance(written, Mapping):
         for name, action in written.items():
-            yield ("actions", name), name, action
-    else:
+            if isinstance(action, Mapping):
+                yield ("actions", name), name, action
+    elif isinstance(written, (list, tuple)):
         for index, action in enumerate(written):
-            yield ("actions", index), str(action.get("name", "")), action
+            if isinstance(action, Mapping):
+                yield ("actions", index), str(action.get("name", "")), action
 
 
 def names(subject: Subject) -> None:
