@@ -24,6 +24,7 @@ class DocumentKind:
 
     ``shape`` is that of the whole file without templates (top-level keys that begin with ``_``), which are let through
     where ``templates`` is true. ``entry`` names what the values of a file's own names are: instance, job, namespace.
+    ``schema`` is the published schema's name; kinds whose files hold the same share one.
     """
 
     name: str
@@ -32,7 +33,11 @@ class DocumentKind:
     doc: str
     templates: bool = True
     entry: str = ""
-    custom: bool = False
+    schema: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.schema:
+            object.__setattr__(self, "schema", self.name)
 
     @property
     def instances(self) -> bool:
@@ -68,14 +73,14 @@ class DocumentKind:
         self.shape.check(value, path, report)
 
 
-def instances_kind(instance_type: str, struct: Struct, custom: bool = False) -> DocumentKind:
+def instances_kind(instance_type: str, struct: Struct, doc: str = "its instances", schema: str = "") -> DocumentKind:
     """``<type>-<cluster>.yaml``: from names of instances to what they are."""
     says = "an instance's name: use a-z, 0-9 and inner - and _"
     return DocumentKind(
         instance_type,
         f"<service>/{instance_type}-<cluster>.yaml",
         MapOf(struct, f"^{INSTANCE_NAME.pattern}$", says),
-        f"its {'custom resources' if custom else 'instances'} of type {instance_type}",
+        f"{doc} of type {instance_type}",
         entry="instance",
-        custom=custom,
+        schema=schema,
     )

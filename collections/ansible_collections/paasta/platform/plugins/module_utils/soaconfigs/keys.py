@@ -19,7 +19,7 @@ from typing import Any
 
 from .documents import DocumentKind, instances_kind
 from .keys_common import COUNT, STR
-from .keys_custom import CUSTOM_TYPES, CustomType, custom_types
+from .keys_custom import ANY_CUSTOM, CUSTOM_TYPES, CustomType, custom_types
 from .keys_documents import DEPLOY, MONITORING, NAMESPACE_KEYS, SERVICE_KEYS, STEP
 from .keys_instance import CONTAINER_TYPES, INSTANCE_KEYS, INSTANCE_TYPES, LONG_RUNNING_TYPES
 from .keys_records import AUTHENTICATING, AUTHORIZATION, DEPENDENCIES, DEPLOYMENTS, ROLLBACK, SECRET
@@ -31,6 +31,7 @@ __all__ = [
     "ACTION",
     "ALL_INSTANCE_TYPES",
     "AUTOTUNED",
+    "CUSTOM_RESOURCE",
     "CUSTOM_TYPES",
     "DEPLOY",
     "DOCUMENTS",
@@ -123,6 +124,13 @@ _NAMESPACES = MapOf(NAMESPACE, f"^{NAMESPACE_NAME.pattern}$", "a namespace's nam
 _JOBS = MapOf(JOB, JOB_NAME, "a job's name: use letters, digits, _ and -, beginning with a letter")
 
 
+_TUNED_ALIKE = {"eks": "kubernetes", "cassandraclustereks": "cassandracluster"}
+
+
+def _custom_kind(custom: CustomType) -> DocumentKind:
+    return instances_kind(custom.name, custom.struct, "its custom resources", custom.schema)
+
+
 def documents(custom: Mapping[str, CustomType] = CUSTOM_TYPES) -> dict[str, DocumentKind]:
     """Every kind of document by name, with the types of custom resources that the platform has."""
     kinds = [
@@ -137,10 +145,13 @@ def documents(custom: Mapping[str, CustomType] = CUSTOM_TYPES) -> dict[str, Docu
         DocumentKind(
             "authenticating", "authenticating.yaml", AUTHENTICATING, "who proves who it is; generated", templates=False
         ),
-        *(instances_kind(name, INSTANCE[name]) for name in ("kubernetes", "eks", "marathon", "adhoc")),
+        *(
+            instances_kind(name, INSTANCE[name], schema="kubernetes" if name == "eks" else "")
+            for name in ("kubernetes", "eks", "marathon", "adhoc")
+        ),
         DocumentKind("tron", "<service>/tron-<cluster>.yaml", _JOBS, "its scheduled jobs", entry="job"),
         DocumentKind("tron-master", "tron/<cluster>/MASTER.yaml", MASTER, "Tron's own configuration", templates=False),
-        *(instances_kind(name, custom[name].struct, custom=True) for name in sorted(custom)),
+        *(_custom_kind(custom[name]) for name in sorted(custom)),
         DocumentKind("rollback", "<service>/rollback-<cluster>.yaml", ROLLBACK, "when a deploy is rolled back"),
         *(
             DocumentKind(
@@ -150,6 +161,7 @@ def documents(custom: Mapping[str, CustomType] = CUSTOM_TYPES) -> dict[str, Docu
                 "resources that a machine has worked out",
                 templates=False,
                 entry="instance",
+                schema=f"autotuned-{_TUNED_ALIKE.get(name, name)}",
             )
             for name, struct in AUTOTUNED.items()
         ),
@@ -161,6 +173,8 @@ def documents(custom: Mapping[str, CustomType] = CUSTOM_TYPES) -> dict[str, Docu
 
 
 DOCUMENTS: Mapping[str, DocumentKind] = documents()
+# For the editors of those who add types of custom resources; the files of each of them are a kind of their own.
+CUSTOM_RESOURCE = _custom_kind(ANY_CUSTOM)
 
 
 def walk(shape: Shape, path: str = "") -> Iterator[tuple[str, Key]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .keys_common import ANY_MAP, BOOL, COMMON_KEYS, COUNT, STR, STRINGS, pick
@@ -48,32 +48,36 @@ _CASSANDRA_KEYS = (_REPLICAS, Key("dataDir", STR, "directory of the data"))
 class CustomType:
     """A type of custom resource: what its instances may say, and what is so when they do not say it.
 
-    ``registration`` is a template with {service} and {instance}.
+    ``registration`` is a template with {service} and {instance}. ``schema`` names the published schema.
     """
 
     name: str
     struct: Struct
     pool: str = "default"
     registration: str = "{service}.{instance}"
+    schema: str = "custom-resource"
 
 
 def _type(name: str, *keys: Key, **options: str) -> CustomType:
     return CustomType(name, Struct((*_KEYS, *keys), open_=True), **options)
 
 
+_CASSANDRA = {"registration": "cassandra_{instance}.main", "schema": "cassandracluster"}
 CUSTOM_TYPES: Mapping[str, CustomType] = {
     item.name: item
     for item in (
-        _type("cassandracluster", *_CASSANDRA_KEYS, registration="cassandra_{instance}.main"),
-        _type("cassandraclustereks", *_CASSANDRA_KEYS, registration="cassandra_{instance}.main"),
-        _type("flink", *_FLINK_KEYS),
-        _type("flinkeks", *_FLINK_KEYS),
-        _type("kafkacluster", _REPLICAS),
-        _type("monkrelays", _REPLICAS),
-        _type("nrtsearchservice", _REPLICAS),
-        _type("nrtsearchserviceeks", _REPLICAS),
+        _type("cassandracluster", *_CASSANDRA_KEYS, **_CASSANDRA),
+        _type("cassandraclustereks", *_CASSANDRA_KEYS, **_CASSANDRA),
+        _type("flink", *_FLINK_KEYS, schema="flink"),
+        _type("flinkeks", *_FLINK_KEYS, schema="flink"),
+        _type("kafkacluster", _REPLICAS, schema="kafkacluster"),
+        _type("monkrelays", _REPLICAS, schema="kafkacluster"),
+        _type("nrtsearchservice", _REPLICAS, schema="kafkacluster"),
+        _type("nrtsearchserviceeks", _REPLICAS, schema="kafkacluster"),
     )
 }
+# What the platform's own types have in common: a schema for editors of their files.
+ANY_CUSTOM = _type("custom-resource")
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _OPTIONS = ("pool", "registration")
 
@@ -105,6 +109,4 @@ def custom_types(extra: Mapping[str, Mapping[str, Any] | None], known: frozenset
 
 def _extended(below: CustomType, options: Mapping[str, str]) -> CustomType:
     """A type of PaaSTA's with the platform's options: its keys stay."""
-    return CustomType(
-        below.name, below.struct, options.get("pool", below.pool), options.get("registration", below.registration)
-    )
+    return replace(below, **options)
