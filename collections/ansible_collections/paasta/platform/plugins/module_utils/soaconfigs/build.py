@@ -4,24 +4,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import keys
 from .deployments import Control
 from .frozen import FrozenDict, freeze
-from .merge import Provenance
-from .model import Bounce, HealthCheck, Instance, Namespace, Version, Volume
+from .merge import Layer, Provenance
+from .model import Bounce, HealthCheck, Instance, Namespace, SecretUse, Version, Volume
+from .shapes import Struct
 
 _HACHECK_DELAY = 60  # seconds; PaaSTA: long_running_service_tools.get_drain_method_params
 
 
+def _defaults(struct: Struct) -> dict[str, Any]:
+    """Every key of a struct with the table's default, None without one."""
+    return {key.name: keys.default(struct, key.name) for key in struct.keys}
+
+
+_NAMESPACE = _defaults(keys.NAMESPACE)
+# An adhoc instance has no long-running keys, but the model has: they get what a long-running one would have, and none
+# of it runs until somebody asks.
+_INSTANCE = {
+    kind: {
+        **_defaults(keys.INSTANCE["kubernetes"]),
+        **_defaults(struct),
+        **({"instances": 0} if kind == "adhoc" else {}),
+    }
+    for kind, struct in keys.INSTANCE.items()
+}
+
+
+# The keys that the table gives a default, by instance type.
+_DEFAULTED = {kind: keys.defaults(struct) for kind, struct in keys.INSTANCE.items()}
+
+
 def namespace(service: str, name: str, config: Mapping[str, Any]) -> Namespace:
     """A namespace from its checked mapping (reference: smartstack defaults)."""
-
-    def get(key: str) -> Any:
-        return config[key] if key in config else keys.default(keys.NAMESPACE, key)
-
+    full = {**_NAMESPACE, **config}
+    get = full.__getitem__
     mode = get("mode") or ("http" if config.get("proxy_port") is not None else None)
     client, server = config.get("timeout_client_ms"), config.get("timeout_server_ms")
     # PaaSTA: if only one of the two is set, the other gets the same value.
@@ -64,30 +85,28 @@ def instance(
     instance_type: str,
     *,
     config: Mapping[str, Any],
-    sources: Provenance,
+    layers: Sequence[Layer],
     deploy_group: str,
     version: Version | None,
     control: Control,
     registrations: tuple[str, ...],
     mesh: Namespace | None,
     team: str | None,
+    secrets: tuple[SecretUse, ...],
 ) -> Instance:
-    """An instance from its merged, checked mapping; ``mesh`` is the first registration's namespace, if there is one."""
-    struct = keys.INSTANCE[instance_type]
-    full = config if instance_type != "adhoc" else {**config, "instances": 0}
+    """An instance from its merged, checked mapping and the layers that it was merged from.
 
-    def get(key: str) -> Any:
-        if key in full:
-            return full[key]
-        # An adhoc instance has no long-running keys, but the model has: they get what a long-running one would have.
-        return keys.default(struct if key in struct.by_name else keys.INSTANCE["kubernetes"], key)
-
+    ``mesh`` is the first registration's namespace, if there is one.
+    """
+    full = {**_INSTANCE[instance_type], **config}
+    get = full.__getitem__
     in_mesh = mesh is not None and mesh.proxy_port is not None
     drain_method = get("drain_method") or ("hacheck" if in_mesh else "noop")
     delay = (get("drain_method_params") or {}).get("delay")
     if delay is None:
         delay = _HACHECK_DELAY if drain_method == "hacheck" else 0
     cmd = get("cmd")
+    frozen = freeze(config)
     return Instance(
         service=service,
         name=name,
@@ -109,7 +128,7 @@ def instance(
         cap_add=tuple(get("cap_add")),
         privileged=get("privileged"),
         extra_volumes=tuple(
-            Volume(item["containerPath"], item["hostPath"], item["mode"]) for item in get("extra_volumes")
+            Volume(item["containerPath"], item["hostPath"], item["mode"]) for item in get("extra_volumes") or ()
         ),
         net=get("net"),
         pool=get("pool"),
@@ -121,9 +140,9 @@ def instance(
         drain_delay=delay,
         weight=get("weight"),
         team=team,
-        secrets=(),
-        keys=freeze(config),
-        sources=sources,
+        secrets=secrets,
+        keys=frozen,
+        sources=Provenance(frozen, layers, _DEFAULTED[instance_type]),
     )
 
 
@@ -134,7 +153,7 @@ def _healthcheck(get: Any, mesh: Namespace | None) -> HealthCheck | None:
         return None
     # PaaSTA refuses http2 here; whether the port accepts connections can be told without speaking HTTP/2.
     mode = "tcp" if mode == "http2" else mode
-    uri = get("healthcheck_uri") or (mesh.healthcheck_uri if mesh else keys.default(keys.NAMESPACE, "healthcheck_uri"))
+    uri = get("healthcheck_uri") or (mesh.healthcheck_uri if mesh else _NAMESPACE["healthcheck_uri"])
     return HealthCheck(
         mode=mode,
         uri=uri,

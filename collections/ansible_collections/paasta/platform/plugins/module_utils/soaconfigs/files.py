@@ -8,31 +8,15 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from .errors import ConfigError, InvalidConfigs
-from .keys import INSTANCE_TYPES
+from .keys import ALL_INSTANCE_TYPES, RETIRED_TYPES
 from .yamldoc import YAML_MISSING, Document, parse
 
-# PaaSTA: utils.INSTANCE_TYPES and those of its history. Instances of the types that are not in the table of keys are
-# only looked at for their names and deploy groups.
-FOREIGN_TYPES = frozenset(
-    [
-        "marathon",
-        "chronos",
-        "paasta_native",
-        "flink",
-        "flinkeks",
-        "cassandracluster",
-        "cassandraclustereks",
-        "kafkacluster",
-        "monkrelays",
-        "nrtsearchservice",
-        "nrtsearchserviceeks",
-    ]
-)
-
-
+# What instance files may begin with: the types of the table of keys, and those that nothing runs any more.
+FILE_TYPES = ALL_INSTANCE_TYPES | frozenset(RETIRED_TYPES)
+UNREADABLE = "unreadable-file"  # rules.RULES
 # PaaSTA: where secrets are that several services use; no service, like every name that begins with _ or a dot.
 SHARED = "_shared"
 SUBDIRECTORIES = ("autotuned_defaults", "secrets")
@@ -74,7 +58,7 @@ class SoaDir:
                 found = {entry.name: entry.is_dir() for entry in entries}
         except OSError as error:
             message = f"is not a readable soa-configs directory: {error.strerror}"
-            raise InvalidConfigs([ConfigError(root, 0, 0, "", message, "set paasta_soa_dir")]) from error
+            raise InvalidConfigs([ConfigError(root, 0, 0, "", message, "set paasta_soa_dir", "soa-dir")]) from error
         self.services: tuple[str, ...] = tuple(sorted(n for n, is_dir in found.items() if is_dir and n[0] not in "._"))
         self.top: frozenset[str] = frozenset(name for name, is_dir in found.items() if not is_dir)
         self.shared = found.get(SHARED, False)
@@ -89,7 +73,9 @@ class SoaDir:
                 names = frozenset(os.listdir(f"{self.root}/{directory}"))
             except OSError as error:
                 names = frozenset()
-                self.errors.append(ConfigError(directory, 0, 0, "", f"cannot be listed: {error.strerror}"))
+                self.errors.append(
+                    ConfigError(directory, 0, 0, "", f"cannot be listed: {error.strerror}", rule=UNREADABLE)
+                )
             self._files[directory] = names
         return names
 
@@ -115,7 +101,11 @@ class SoaDir:
             data = self._read[path] = self._bytes(path)
         if isinstance(data, bytes):
             return data, []
-        return b"", [ConfigError(path, 0, 0, "", f"cannot be read: {data.strerror}")]
+        return b"", [ConfigError(path, 0, 0, "", f"cannot be read: {data.strerror}", rule=UNREADABLE)]
+
+    @property
+    def files_read(self) -> int:
+        return len(self._read)
 
     def _bytes(self, path: str) -> bytes | OSError:
         try:
@@ -153,12 +143,19 @@ class SoaDir:
         data, errors = self.read(directory, path)
         return str(errors[0]).encode("utf-8", "surrogateescape") if errors else data
 
-    def instance_files(self, service: str, types: Iterable[str] = INSTANCE_TYPES) -> list[tuple[str, str, str]]:
+    def instance_files(self, service: str, types: frozenset[str] = FILE_TYPES) -> list[tuple[str, str, str]]:
         """``(type, cluster, file name)`` of every ``<type>-<cluster>.yaml``, sorted."""
-        known = frozenset(types)
         found = []
         for name in self.files(service):
-            kind, dash, rest = name.partition("-")
-            if dash and kind in known and rest.endswith(".yaml") and rest != ".yaml":
-                found.append((kind, rest[: -len(".yaml")], name))
-        return sorted(found)
+            if name[-5:] == ".yaml":
+                kind, _dash, cluster = name[:-5].partition("-")
+                if cluster and kind in types:
+                    found.append((kind, cluster, name))
+        found.sort()
+        return found
+
+    def cluster_files(self, service: str, prefix: str) -> list[tuple[str, str]]:
+        """``(cluster, file name)`` of every ``<prefix>-<cluster>.yaml``, sorted."""
+        start = f"{prefix}-"
+        names = sorted(name for name in self.files(service) if name.startswith(start) and name.endswith(".yaml"))
+        return [(name[len(start) : -5], name) for name in names if len(name) > len(start) + 5]

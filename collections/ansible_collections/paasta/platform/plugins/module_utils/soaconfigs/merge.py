@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .model import KeyPath, Source
+from .yamldoc import Document
 
 DEFAULT_SOURCE = Source("default", 0)
 
@@ -20,10 +20,12 @@ def deep_merge(overrides: Mapping[str, Any], defaults: Mapping[str, Any]) -> dic
     read-only or freeze it.
     """
     merged = dict(defaults)
+    merged.update(overrides)
     for key, value in overrides.items():
-        below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = deep_merge(value, below) if both else value  # type: ignore[arg-type]
+        if isinstance(value, dict):
+            below = defaults.get(key)
+            if isinstance(below, dict):
+                merged[key] = deep_merge(value, below)
     return merged
 
 
@@ -36,20 +38,64 @@ def leaves(value: Mapping[str, Any], path: KeyPath = ()) -> Iterator[KeyPath]:
             yield (*path, key)
 
 
-@dataclass(frozen=True, slots=True)
 class Layer:
-    """One mapping that takes part in a merge; ``locate`` tells where a key path of it is written."""
+    """One mapping of a document that takes part in a merge.
 
-    value: Mapping[str, Any]
-    locate: Callable[[KeyPath], Source]
+    ``path`` is where it is in its document, ``under`` where it goes in the merged mapping. ``value``, of which parts may
+    be left out, is read again from the document after pickling.
+    """
+
+    __slots__ = ("_value", "document", "path", "under")
+
+    def __init__(
+        self, document: Document, path: KeyPath = (), under: KeyPath = (), value: Mapping[str, Any] | None = None
+    ) -> None:
+        self.document = document
+        self.path = path
+        self.under = under
+        self._value = value
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.document, self.path, self.under
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.document, self.path, self.under = state
+        self._value = None
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """As it takes part in the merge."""
+        if self._value is None:
+            value: Any = self.document.value
+            for part in self.path:
+                value = value[part]
+            for part in reversed(self.under):
+                value = {part: value}
+            self._value = value
+        return self._value
+
+    def place(self, path: KeyPath) -> KeyPath:
+        """A key path of the merged mapping as one of the document."""
+        return (*self.path, *path[len(self.under) :])
+
+    def locate(self, path: KeyPath) -> Source:
+        return Source(self.document.file, self.document.position(self.place(path))[0])
 
     def holds(self, path: KeyPath) -> bool:
         value: Any = self.value
         for part in path:
-            if not isinstance(value, Mapping) or part not in value:
+            if isinstance(part, int):
+                if not isinstance(value, (list, tuple)) or part >= len(value):
+                    return False
+            elif not isinstance(value, Mapping) or part not in value:
                 return False
             value = value[part]
         return True
+
+
+def holder(layers: Sequence[Layer], path: KeyPath) -> Layer | None:
+    """The layer that a value of the merged mapping came from, ``layers`` being in order of precedence."""
+    return next((layer for layer in layers if layer.holds(path)), None)
 
 
 class Provenance(Mapping[KeyPath, Source]):
@@ -64,8 +110,15 @@ class Provenance(Mapping[KeyPath, Source]):
     def __init__(self, merged: Mapping[str, Any], layers: Sequence[Layer], defaults: Sequence[str] = ()) -> None:
         self._merged = merged
         self._layers = tuple(layers)
-        self._defaults = tuple(defaults)
+        self._defaults = defaults
         self._sources: dict[KeyPath, Source] | None = None
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self._merged, self._layers, self._defaults
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._merged, self._layers, self._defaults = state
+        self._sources = None
 
     def _all(self) -> dict[KeyPath, Source]:
         if self._sources is None:
@@ -88,9 +141,10 @@ class Provenance(Mapping[KeyPath, Source]):
         return len(self._all())
 
 
-def merge_layers(layers: Sequence[Layer], defaults: Sequence[str] = ()) -> tuple[dict[str, Any], Provenance]:
+def merge_layers(layers: Sequence[Layer]) -> dict[str, Any]:
     """Merge layers, the strongest first, with PaaSTA's nesting: ((user over autotuned) over service-wide)."""
-    merged: dict[str, Any] = {}
-    for index, layer in enumerate(layers):
-        merged = dict(layer.value) if index == 0 else deep_merge(merged, layer.value)
-    return merged, Provenance(merged, layers, defaults)
+    merged = dict(layers[0].value) if layers else {}
+    for layer in layers[1:]:
+        if layer.value:
+            merged = deep_merge(merged, layer.value)
+    return merged

@@ -4,96 +4,148 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from . import keys
 from .errors import ConfigError, nearest
 from .files import SoaDir
 from .merge import Layer
-from .model import KeyPath, Source
-from .names import INSTANCE_NAME, NAME_LIMIT, NAMESPACE_NAME, SERVICE_NAME, SOCKET_NAME_LIMIT, is_deploy_group, sanitise
+from .model import KeyPath
+from .names import is_deploy_group
+from .predicates import predicate
 from .shapes import MapOf, Struct, show
 from .yamldoc import Document
 
 
-@dataclass(slots=True)
+# The documents of a service that are one mapping of fixed keys, by file name.
+_DOCUMENTS = {
+    f"{name}.yaml": keys.DOCUMENTS[name].shape
+    for name in ("service", "monitoring", "deploy", "dependencies", "authorization")
+}
+_ROLLBACK = keys.DOCUMENTS["rollback"].shape
+
+
 class Problems:
     """What a load has found so far."""
 
-    errors: list[ConfigError] = field(default_factory=list)
-    warnings: list[ConfigError] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.errors: list[ConfigError] = []
+        self.warnings: list[ConfigError] = []
 
 
-@dataclass(frozen=True, slots=True)
 class Part:
     """A mapping inside a document, without the keys that did not pass the check; ``path`` is where it is."""
 
-    document: Document
-    path: KeyPath
-    value: dict[str, Any]
+    __slots__ = ("document", "path", "value")
 
-    def error(self, path: KeyPath, message: str, hint: str = "") -> ConfigError:
-        return self.document.error((*self.path, *path), message, hint)
+    def __init__(self, document: Document, path: KeyPath, value: dict[str, Any]) -> None:
+        self.document = document
+        self.path = path
+        self.value = value
+
+    def error(self, path: KeyPath, message: str, hint: str = "", rule: str = "") -> ConfigError:
+        return self.document.error((*self.path, *path), message, hint, rule)
 
     def layer(self) -> Layer:
-        return Layer(
-            self.value, lambda path: Source(self.document.file, self.document.position((*self.path, *path))[0])
-        )
+        return Layer(self.document, self.path, (), self.value)
 
 
 def checked(document: Document, path: KeyPath, value: Any, struct: Struct | MapOf, problems: Problems) -> Part:
     """Check a mapping; report what is wrong and keep the rest, so that one load finds the later mistakes too."""
+    if predicate(struct)(value):
+        return Part(document, path, value)
     bad: set[str | int] = set()
 
     def report(where: KeyPath, message: str, hint: str) -> None:
-        problems.errors.append(document.error(where, message, hint))
+        problems.errors.append(document.error(where, message, hint, _rule(message)))
         if len(where) > len(path):
             bad.add(where[len(path)])
 
     struct.check(value, path, report)
     if not isinstance(value, dict):
         return Part(document, path, {})
-    return Part(document, path, {key: item for key, item in value.items() if key not in bad} if bad else value)
+    return Part(document, path, {key: item for key, item in value.items() if key not in bad})
 
 
-@dataclass(slots=True)
+def _rule(message: str) -> str:
+    """The id of the rule that a shape's message is about (rules.RULES)."""
+    if message.startswith("unknown key"):
+        return "unknown-key"
+    if message.startswith("is not a key of"):
+        return "misplaced-key"
+    return "missing-key" if message.endswith("is missing") or message.startswith("needs ") else "wrong-type"
+
+
 class Service:
-    """One service's own documents. ``namespaces`` and ``pipeline`` hold only what is valid; pipeline None: no file."""
+    """One service's own documents (subjects.Documents). ``parts`` has those that exist by file name, and the part of
+    an empty document for the others; ``pipeline`` is None when there is no deploy.yaml, or none can be made out.
+    """
 
-    name: str
-    general: Part
-    monitoring: Part
-    namespaces: dict[str, Part]
-    pipeline: frozenset[str] | None
+    def __init__(self, name: str, files: frozenset[str]) -> None:
+        self.name = name
+        self.files = files
+        self.parts: dict[str, Part] = {}
+        self.namespace_parts: dict[str, Part] = {}
+        self.rollback_parts: dict[str, Part] = {}
+        self.pipeline: frozenset[str] | None = None
+
+    def part(self, file: str) -> Part:
+        return self.parts.get(file) or Part(Document(f"{self.name}/{file}"), (), {})
+
+    def _mapping(self, file: str) -> Mapping[str, Any] | None:
+        part = self.parts.get(file)
+        return part.value if part else None
+
+    @property
+    def general(self) -> Mapping[str, Any] | None:
+        return self._mapping("service.yaml")
+
+    @property
+    def monitoring(self) -> Mapping[str, Any] | None:
+        return self._mapping("monitoring.yaml")
+
+    @property
+    def deploy(self) -> Mapping[str, Any] | None:
+        return self._mapping("deploy.yaml")
+
+    @property
+    def dependencies(self) -> Mapping[str, Any] | None:
+        return self._mapping("dependencies.yaml")
+
+    @property
+    def authorization(self) -> Mapping[str, Any] | None:
+        return self._mapping("authorization.yaml")
+
+    @property
+    def namespaces(self) -> Mapping[str, Mapping[str, Any]]:
+        return {name: part.value for name, part in self.namespace_parts.items()}
+
+    @property
+    def rollbacks(self) -> Mapping[str, Mapping[str, Any]]:
+        return {cluster: part.value for cluster, part in self.rollback_parts.items()}
 
 
 def load_service(soa: SoaDir, name: str, problems: Problems) -> Service:
     """Read service.yaml, monitoring.yaml, smartstack.yaml and deploy.yaml; a file that is absent is an empty one."""
-    if not SERVICE_NAME.fullmatch(name) or len(sanitise(name)) > NAME_LIMIT:
-        hint = f"at most {NAME_LIMIT} of letters, digits and inner - and _"
-        problems.errors.append(ConfigError(name, 0, 0, "", "is not a valid service name", hint))
+    service = Service(name, soa.files(name))
+    for file, shape in _DOCUMENTS.items():
+        if file in service.files:
+            service.parts[file] = _part(soa, name, file, shape, problems)
+    _warn_unknown(service.part("service.yaml"), problems)
+    service.namespace_parts = load_namespaces(soa, name, problems)
+    for cluster, file in soa.cluster_files(name, "rollback"):
+        service.rollback_parts[cluster] = _part(soa, name, file, _ROLLBACK, problems)
+    if "deploy.yaml" in service.files:
+        service.pipeline = _pipeline(service.parts["deploy.yaml"], problems)
+    return service
 
-    def part(file: str, struct: Struct) -> Part:
-        if not soa.has(name, file):
-            return Part(Document(f"{name}/{file}"), (), {})
-        document = _document(soa, name, file, problems)
-        if document.errors and not document.value:
-            return Part(document, (), {})
-        return checked(document, (), _without_templates(document, problems), struct, problems)
 
-    general = part("service.yaml", keys.SERVICE)
-    _warn_unknown(general, problems)
-    if soa.has(name, "service.yaml") and not soa.has(name, "monitoring.yaml"):
-        hint = "write one with a team, or nobody is told of problems"
-        problems.warnings.append(ConfigError(f"{name}/monitoring.yaml", 0, 0, "", "is missing", hint))
-    return Service(
-        name,
-        general,
-        part("monitoring.yaml", keys.MONITORING),
-        load_namespaces(soa, name, problems),
-        _pipeline(part("deploy.yaml", keys.DEPLOY), problems) if soa.has(name, "deploy.yaml") else None,
-    )
+def _part(soa: SoaDir, service: str, file: str, struct: Struct | MapOf, problems: Problems) -> Part:
+    document = _document(soa, service, file, problems)
+    if document.errors and not document.value:
+        return Part(document, (), {})
+    return checked(document, (), _without_templates(document, problems), struct, problems)
 
 
 def _document(soa: SoaDir, service: str, file: str, problems: Problems) -> Document:
@@ -104,10 +156,13 @@ def _document(soa: SoaDir, service: str, file: str, problems: Problems) -> Docum
 
 def _without_templates(document: Document, problems: Problems) -> dict[str, Any]:
     """The document without its ``_`` keys, which must be mappings and mean nothing by themselves."""
-    names = [name for name in document.value if name.startswith("_")]
+    value = document.value
+    names = [name for name in value if name[:1] == "_"]
+    if not names:
+        return value
     for name in names:
-        checked(document, (name,), document.value[name], keys.TEMPLATE, problems)
-    return {name: value for name, value in document.value.items() if name not in names} if names else document.value
+        checked(document, (name,), value[name], keys.TEMPLATE, problems)
+    return {name: item for name, item in value.items() if name not in names}
 
 
 def _warn_unknown(general: Part, problems: Problems) -> None:
@@ -116,7 +171,8 @@ def _warn_unknown(general: Part, problems: Problems) -> None:
         if name not in keys.SERVICE.by_name:
             match = nearest(name, keys.SERVICE.by_name)
             hint = f"did you mean {match}?" if match else "it has no effect"
-            problems.warnings.append(general.error((name,), f"unknown key (value {show(value)})", hint))
+            message = f"unknown key (value {show(value)})"
+            problems.warnings.append(general.error((name,), message, hint, "unknown-service-key"))
 
 
 def load_namespaces(soa: SoaDir, service: str, problems: Problems) -> dict[str, Part]:
@@ -124,22 +180,10 @@ def load_namespaces(soa: SoaDir, service: str, problems: Problems) -> dict[str, 
     if not soa.has(service, "smartstack.yaml"):
         return {}
     document = _document(soa, service, "smartstack.yaml", problems)
-    namespaces = {}
-    for name, value in _without_templates(document, problems).items():
-        part = checked(document, (name,), value, keys.NAMESPACE, problems)
-        if not NAMESPACE_NAME.fullmatch(name):
-            problems.errors.append(part.error((), "is not a valid namespace name", "use letters, digits, - and _"))
-        elif len(service) + len(name) > SOCKET_NAME_LIMIT:
-            message = f"service and namespace name are longer than {SOCKET_NAME_LIMIT} characters together"
-            problems.errors.append(part.error((), message))
-        advertise = part.value.get("advertise", keys.default(keys.NAMESPACE, "advertise"))
-        discover = part.value.get("discover", keys.default(keys.NAMESPACE, "discover"))
-        if discover not in advertise:
-            key: KeyPath = ("discover",) if "discover" in part.value else ("advertise",)
-            message = f"discover is {discover}, which is not in advertise ({', '.join(advertise)})"
-            problems.errors.append(part.error(key, message))
-        namespaces[name] = part
-    return namespaces
+    return {
+        name: checked(document, (name,), value, keys.NAMESPACE, problems)
+        for name, value in _without_templates(document, problems).items()
+    }
 
 
 def load_pipeline(soa: SoaDir, service: str) -> frozenset[str] | None:
@@ -164,7 +208,8 @@ def _pipeline(deploy: Part, problems: Problems) -> frozenset[str] | None:
             continue
         if "parallel" not in entry and "step" not in entry:
             path: KeyPath = ("pipeline", index)
-            problems.errors.append(deploy.error(path, "step is missing", "it must be a deploy group, or use parallel"))
+            hint = "it must be a deploy group, or use parallel"
+            problems.errors.append(deploy.error(path, "step is missing", hint, "missing-key"))
         parallel = entry.get("parallel")
         for step in [entry, *(parallel if isinstance(parallel, list) else [])]:
             group = step.get("step") if isinstance(step, dict) else None
@@ -174,27 +219,20 @@ def _pipeline(deploy: Part, problems: Problems) -> frozenset[str] | None:
 
 
 def load_instances(
-    soa: SoaDir, service: str, instance_type: str, file: str, problems: Problems
+    soa: SoaDir, service: str, struct: Struct, file: str, problems: Problems
 ) -> tuple[Document, dict[str, Part]]:
-    """The instances of one ``<type>-<cluster>.yaml`` by name, templates left out."""
+    """The instances (jobs, custom resources) of one ``<type>-<cluster>.yaml`` by name, templates left out."""
     document = _document(soa, service, file, problems)
-    parts: dict[str, Part] = {}
-    for name, value in _without_templates(document, problems).items():
-        part = checked(document, (name,), value, keys.INSTANCE[instance_type], problems)
-        if not INSTANCE_NAME.fullmatch(name):
-            hint = "use a-z, 0-9 and inner - and _"
-            problems.errors.append(part.error((), f"{show(name)} is not a valid instance name", hint))
-        elif len(full := f"{sanitise(service)}-{sanitise(name)}") > NAME_LIMIT:
-            message = f"{full} has {len(full)} characters, the limit for service and instance is {NAME_LIMIT}"
-            problems.errors.append(part.error((), message, "shorten the instance name"))
-        parts[name] = part
-    return document, parts
+    return document, {
+        name: checked(document, (name,), value, struct, problems)
+        for name, value in _without_templates(document, problems).items()
+    }
 
 
 def load_autotuned(soa: SoaDir, service: str, instance_type: str, file: str, problems: Problems) -> dict[str, Part]:
     """``autotuned_defaults/<type>-<cluster>.yaml`` by instance; empty when there is none."""
     path = f"autotuned_defaults/{file}"
-    if not soa.has(service, "autotuned_defaults") or not soa.exists(service, path):
+    if instance_type not in keys.AUTOTUNED or not soa.exists(service, path):
         return {}
     document = _document(soa, service, path, problems)
     struct = keys.AUTOTUNED[instance_type]

@@ -1,22 +1,50 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""Load everything one cluster should run from a soa-configs directory, or say everything that is wrong with it."""
+"""Read a soa-configs directory: what each cluster should run, and everything that is wrong with it.
+
+``load`` is for who wants to run a cluster: it reads what that cluster needs, and refuses when any of it is wrong.
+``validate`` reads everything of all clusters. Both are one reading (``read``) with different bounds.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from . import build, deployments, keys
+from . import build, checks, deployments, keys
 from .errors import ConfigError, InvalidConfigs, did_you_mean
 from .files import SoaDir
 from .merge import Layer, merge_layers
-from .model import ClusterConfig, Instance, KeyPath, Namespace
+from .model import ClusterConfig, Instance, Namespace, SecretUse
 from .names import PLACEHOLDERS_HINT, expand_deploy_group, split_registration
-from .service import Part, Problems, Service, load_autotuned, load_instances, load_namespaces, load_service
+from .service import (
+    Part,
+    Problems,
+    Service,
+    load_autotuned,
+    load_instances,
+    load_namespaces,
+    load_pipeline,
+    load_service,
+)
+from .settings import Settings
 from .shapes import show
+from .views import InstanceView, ServiceView, TreeView
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a tree says, by cluster, and what is wrong with it; sorted by place. ``files`` and ``instances`` count."""
+
+    configs: Mapping[str, ClusterConfig]
+    errors: tuple[ConfigError, ...]
+    warnings: tuple[ConfigError, ...]
+    services: int
+    files: int
+    instances: int
 
 
 def load(
@@ -25,24 +53,50 @@ def load(
     *,
     services: Collection[str] | None = None,
     instance_types: Iterable[str] = ("kubernetes", "eks"),
-    clusters: Collection[str] | None = None,
+    settings: Settings | None = None,
 ) -> ClusterConfig:
-    """Read, merge and check; raises InvalidConfigs with every error at once.
+    """What one cluster should run; raises InvalidConfigs with every error at once.
 
-    ``services`` limits the instances that are read and returned, never the namespaces, which registrations of any
-    service may name. ``clusters``, when given, are all clusters there are: files of others are warned about.
+    Only services with instances in the cluster are read, and of the others the namespaces, which registrations of any
+    service may name: a mistake in what the cluster does not use does not stop it. ``services`` limits the instances in
+    the same way. ``instance_types`` are those that are returned; files of other types are checked.
     """
-    loader = _Loader(SoaDir(soa_dir), cluster, frozenset(instance_types), services)
+    reading = read(soa_dir, clusters=(cluster,), services=services, instance_types=instance_types, settings=settings)
+    if reading.errors:
+        raise InvalidConfigs(reading.errors)
+    return reading.configs[cluster]
+
+
+def validate(
+    soa_dir: str,
+    settings: Settings | None = None,
+    services: Collection[str] | None = None,
+    clusters: Collection[str] | None = None,
+) -> Reading:
+    """Everything that is wrong in a tree: all services, clusters and types of instances, or those that are named.
+
+    :raises InvalidConfigs: only when the directory itself cannot be read, or has no such service.
+    """
+    return read(soa_dir, clusters=clusters, services=services, instance_types=None, settings=settings)
+
+
+def read(
+    soa_dir: str,
+    *,
+    clusters: Collection[str] | None,
+    services: Collection[str] | None,
+    instance_types: Iterable[str] | None,
+    settings: Settings | None,
+) -> Reading:
+    """One reading; None is all there are."""
+    reader = _Reader(SoaDir(soa_dir), settings or Settings(), clusters, services, instance_types)
     with _collector_paused():
-        config = loader.load(clusters)
-    if loader.problems.errors:
-        raise InvalidConfigs(loader.problems.errors)
-    return config
+        return reader.read()
 
 
 @contextlib.contextmanager
 def _collector_paused() -> Iterator[None]:
-    """A load only builds objects that stay: looking for cycles among them takes more than half of its time."""
+    """A reading only builds objects that stay: looking for cycles among them takes more than half of its time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -52,124 +106,145 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-class _Loader:
-    """The state of one load: what was read so far and what is wrong with it."""
+class _Reader:
+    """The state of one reading."""
 
     def __init__(
-        self, soa: SoaDir, cluster: str, instance_types: frozenset[str], wanted: Collection[str] | None
+        self,
+        soa: SoaDir,
+        settings: Settings,
+        clusters: Collection[str] | None,
+        wanted: Collection[str] | None,
+        types: Iterable[str] | None,
     ) -> None:
         self.soa = soa
-        self.cluster = cluster
-        self.types = instance_types
+        self.settings = settings
+        self.clusters = frozenset(clusters) if clusters is not None else None
         self.wanted = wanted
+        self.types = frozenset(types) if types is not None else keys.ALL_INSTANCE_TYPES
         self.problems = Problems()
-        self.services: dict[str, Service] = {}
+        self.tree = TreeView(soa, settings, self.problems)
+        self.tree.pipeline_of = lambda service: load_pipeline(soa, service)
         self.namespaces: dict[str, Namespace] = {}
-        self.parts: dict[str, Part] = {}  # of namespaces, for messages
+        self.found: dict[str, list[Instance]] = {cluster: [] for cluster in clusters or ()}
+        self.count = 0
 
-    def load(self, clusters: Collection[str] | None) -> ClusterConfig:
-        self._check_arguments(clusters)
+    def read(self) -> Reading:
+        self._check_arguments()
+        files = {name: self._instance_files(name) for name in self.soa.services}
+        chosen = [name for name in self.soa.services if self._is_chosen(name, files[name])]
+        for name in chosen:
+            self.tree.loaded[name] = load_service(self.soa, name, self.problems)
         for name in self.soa.services:
-            if self.wanted is None or name in self.wanted:
-                if any(file.endswith(".yaml") for file in self.soa.files(name)):
-                    self.services[name] = load_service(self.soa, name, self.problems)
-                    self._build_namespaces(name, self.services[name].namespaces)
-            else:
-                self._build_namespaces(name, load_namespaces(self.soa, name, self.problems))
-        self._check_namespaces()
-        instances: list[Instance] = []
-        for service in self.services.values():
-            instances.extend(self._instances(service))
+            self._read_namespaces(name)
+        for name in chosen:
+            self._read_service(self.tree.loaded[name], files[name])
+        for check in checks.TREE_CHECKS:
+            check(self.tree)
         self.problems.errors.extend(self.soa.errors)
-        instances.sort(key=lambda item: item.id)
-        return ClusterConfig(
-            cluster=self.cluster,
-            services=tuple(sorted({item.service for item in instances})),
-            instances=tuple(item for item in instances if item.version is not None),
-            undeployed=tuple(item for item in instances if item.version is None),
-            namespaces=tuple(self.namespaces[name] for name in sorted(self.namespaces)),
-            warnings=tuple(sorted(self.problems.warnings, key=lambda w: (w.file, w.line, w.column, w.key))),
+        return self._reading()
+
+    def _reading(self) -> Reading:
+        namespaces = tuple(self.namespaces[name] for name in sorted(self.namespaces))
+        warnings = _sorted(self.problems.warnings)
+        return Reading(
+            configs={name: _config(name, found, namespaces, warnings) for name, found in sorted(self.found.items())},
+            errors=_sorted(self.problems.errors),
+            warnings=warnings,
+            services=len(self.tree.loaded),
+            files=self.soa.files_read,
+            instances=self.count,
         )
 
-    def _check_arguments(self, clusters: Collection[str] | None) -> None:
-        for name in sorted(self.types - keys.INSTANCE_TYPES):
-            hint = did_you_mean(name, keys.INSTANCE_TYPES)
+    def _is_chosen(self, name: str, files: list[tuple[str, str, str]]) -> bool:
+        if self.wanted is not None and name not in self.wanted:
+            return False
+        return bool(files) if self.clusters is not None else any(n.endswith(".yaml") for n in self.soa.files(name))
+
+    def _instance_files(self, service: str) -> list[tuple[str, str, str]]:
+        files = self.soa.instance_files(service)
+        if self.clusters is None:
+            return files
+        return [(kind, cluster, file) for kind, cluster, file in files if cluster in self.clusters]
+
+    def _check_arguments(self) -> None:
+        for name in sorted(self.types - keys.ALL_INSTANCE_TYPES):
+            hint = did_you_mean(name, keys.ALL_INSTANCE_TYPES)
             self.problems.errors.append(ConfigError("", 0, 0, "", f"{show(name)} is not a known instance type", hint))
         for name in sorted(self.wanted or ()):
             if name not in self.soa.services:
                 hint = did_you_mean(name, self.soa.services)
-                self.problems.errors.append(ConfigError(name, 0, 0, "", "is not a service of this tree", hint))
-        found: set[str] = set()
-        for service in self.soa.services:
-            for _type, cluster, file in self.soa.instance_files(service):
-                found.add(cluster)
-                if clusters is not None and cluster not in clusters:
-                    hint = did_you_mean(cluster, clusters)
-                    message = f"belongs to no known cluster ({cluster})"
-                    self.problems.warnings.append(ConfigError(f"{service}/{file}", 0, 0, "", message, hint))
-        if found and self.cluster not in found:
-            message = f"no service has an instance file for cluster {self.cluster}"
-            self.problems.warnings.append(
-                ConfigError(self.soa.root, 0, 0, "", message, did_you_mean(self.cluster, found))
-            )
+                self.problems.errors.append(
+                    ConfigError(name, 0, 0, "", "is not a service of this tree", hint, "soa-dir")
+                )
+        if self.clusters is not None:
+            found = {cluster for name in self.soa.services for _type, cluster, _file in self.soa.instance_files(name)}
+            for cluster in sorted(self.clusters - found):
+                message = f"no service has an instance file for cluster {cluster}"
+                hint = did_you_mean(cluster, found)
+                self.problems.warnings.append(ConfigError(self.soa.root, 0, 0, "", message, hint, "no-instances"))
 
-    # namespaces
-
-    def _build_namespaces(self, service: str, parts: Mapping[str, Part]) -> None:
-        for name, part in parts.items():
-            namespace = build.namespace(service, name, part.value)
+    def _read_namespaces(self, name: str) -> None:
+        """Those of every service: of a service of which nothing else is read they are checked here."""
+        service = self.tree.loaded.get(name)
+        if service is None:
+            service = Service(name, self.soa.files(name))
+            service.namespace_parts = load_namespaces(self.soa, name, self.problems)
+            self._check_service(service, checks.MESH_CHECKS, (), {})
+        for part in service.namespace_parts.values():
+            namespace = build.namespace(name, str(part.path[-1]), part.value)
             self.namespaces[namespace.id] = namespace
-            self.parts[namespace.id] = part
+            self.tree.namespaces[namespace.id] = part.value
+            self.tree.documents[part.document.file] = part.document
 
-    def _check_namespaces(self) -> None:
-        ports: dict[int, str] = {}
-        for name, namespace in self.namespaces.items():
-            self._check_references(name)
-            if namespace.proxy_port is None:
-                continue
-            first = ports.setdefault(namespace.proxy_port, name)
-            if first != name:
-                part = self.parts[first]
-                line = part.document.position((*part.path, "proxy_port"))[0]
-                message = f"{namespace.proxy_port} is already the proxy_port of {first}"
-                hint = f"({part.document.file}:{line})"
-                self._error(self.parts[name], ("proxy_port",), f"{message} {hint}", "choose another port")
-
-    def _check_references(self, name: str) -> None:
-        part = self.parts[name]
-        for key in ("proxied_through", "clb_proxy"):
-            target = part.value.get(key)
-            if target is not None and target not in self.namespaces:
-                hint = did_you_mean(target, self.namespaces)
-                self._error(part, (key,), f"{show(target)} is in no smartstack.yaml", hint)
+    def _check_service(
+        self,
+        service: Service,
+        of_service: Iterable[Callable[[ServiceView], None]],
+        files: Sequence[tuple[str, str, str]],
+        names: Mapping[str, Collection[str]],
+    ) -> None:
+        view = ServiceView(service, self.tree, files, names)
+        for check in of_service:
+            check(view)
 
     # instances
 
-    def _instances(self, service: Service) -> list[Instance]:
-        """All instances of one service in this cluster; those of other types are checked, but not returned."""
-        files = [
-            (kind, file) for kind, cluster, file in self.soa.instance_files(service.name) if cluster == self.cluster
-        ]
-        if not files:
-            return []
+    def _read_service(self, service: Service, files: list[tuple[str, str, str]]) -> None:
+        names: dict[str, Collection[str]] = {}
         record = self._deployments(service.name)
-        seen: dict[str, str] = {}
-        found = []
-        for kind, file in files:
-            tuned = load_autotuned(self.soa, service.name, kind, file, self.problems)
-            document, parts = load_instances(self.soa, service.name, kind, file, self.problems)
-            for name, part in parts.items():
-                if name in seen:
-                    message = f"instance {name} is already defined in {seen[name]}"
-                    self._error(part, (), message, "an instance name is used once per service and cluster")
-                seen.setdefault(name, document.file)
-                instance = self._instance(service, kind, name, part, tuned.get(name), record)
-                if instance is not None and kind in self.types:
-                    found.append(instance)
-        if seen and service.pipeline is None and not self.soa.has(service.name, "deploy.yaml"):
-            hint = "write one with a pipeline, or a misspelt deploy_group goes unnoticed"
-            self.problems.warnings.append(ConfigError(f"{service.name}/deploy.yaml", 0, 0, "", "is missing", hint))
-        return found
+        for part in service.parts.values():
+            self.tree.documents[part.document.file] = part.document
+        for kind, cluster, file in files:
+            if kind in keys.RETIRED_TYPES:
+                self.tree.warn("retired-type", f"{service.name}/{file}", (), keys.RETIRED_TYPES[kind])
+                continue
+            struct = keys.JOB if kind == "tron" else keys.INSTANCE.get(kind) or keys.CUSTOM_TYPES[kind].struct
+            document, parts = load_instances(self.soa, service.name, struct, file, self.problems)
+            self.tree.documents[document.file] = document
+            names[file] = parts
+            self._read_instances(service, kind, cluster, file, parts, record)
+        if self.clusters is None:
+            self.tree.secrets.read_all(service.name)
+        self._check_service(service, checks.SERVICE_CHECKS, files, names)
+
+    def _read_instances(
+        self,
+        service: Service,
+        kind: str,
+        cluster: str,
+        file: str,
+        parts: Mapping[str, Part],
+        record: deployments.Deployments,
+    ) -> None:
+        self.count += len(parts)
+        self.found.setdefault(cluster, [])
+        tuned = load_autotuned(self.soa, service.name, kind, file, self.problems)
+        general = _general_layers(service, kind)
+        for name, part in parts.items():
+            own = tuned.get(name)
+            layers = (part.layer(), own.layer(), *general) if own else (part.layer(), *general)
+            self._read_instance(service, name, cluster, kind, part, layers, record)
 
     def _deployments(self, service: str) -> deployments.Deployments:
         if not self.soa.has(service, deployments.FILE):
@@ -180,106 +255,120 @@ class _Loader:
         self.problems.errors.extend(errors)
         return deployments.Deployments() if errors else record
 
-    def _instance(
+    def _read_instance(
         self,
         service: Service,
-        kind: str,
         name: str,
+        cluster: str,
+        kind: str,
         part: Part,
-        tuned: Part | None,
+        layers: tuple[Layer, ...],
         record: deployments.Deployments,
-    ) -> Instance | None:
-        layers = [part.layer(), *([tuned.layer()] if tuned else []), *_general_layers(service, kind)]
-        config, sources = merge_layers(layers, keys.defaults(keys.INSTANCE[kind]))
-        group = self._deploy_group(service, name, part, config)
-        registrations = self._registrations(service.name, name, part, config)
-        self._check_combinations(part, config)
-        if group is None or registrations is None:
-            return None
-        control = record.controls.get(deployments.control_key(service.name, self.cluster, name), deployments.Control())
-        return build.instance(
+    ) -> None:
+        config = merge_layers(layers)
+        view = InstanceView(
+            service, name, cluster, kind,
+            part=part, layers=layers, config=config, tree=self.tree, problems=self.problems,
+        )  # fmt: skip
+        view.deploy_group = self._deploy_group(view)
+        for check in checks.of_kind(kind):
+            check(view)
+        if kind not in self.types or kind not in keys.INSTANCE or view.deploy_group is None:
+            return
+        registrations = _registrations(service.name, name, config)
+        if registrations is None:
+            return
+        control = record.controls.get(deployments.control_key(service.name, cluster, name), deployments.Control())
+        instance = build.instance(
             service.name,
             name,
-            self.cluster,
+            cluster,
             kind,
             config=config,
-            sources=sources,
-            deploy_group=group,
-            version=record.versions.get(group),
+            layers=layers,
+            deploy_group=view.deploy_group,
+            version=record.versions.get(view.deploy_group),
             control=control,
             registrations=registrations,
             mesh=self.namespaces.get(registrations[0]) if registrations else None,
             team=_team(service, config),
+            secrets=_secrets(view),
         )
+        self.found.setdefault(cluster, []).append(instance)
 
-    def _deploy_group(self, service: Service, name: str, part: Part, config: Mapping[str, Any]) -> str | None:
-        template = config.get("deploy_group") or config.get("branch") or f"{self.cluster}.{name}"
-        key = "deploy_group" if "deploy_group" in config else "branch" if "branch" in config else ""
-        where: KeyPath = (key,) if key in part.value else ()
+    def _deploy_group(self, view: InstanceView) -> str | None:
+        """The deploy group with its placeholders filled in; the legacy branch, or ``<cluster>.<instance>``, without."""
+        config = view.config
+        template = config.get("deploy_group") or config.get("branch") or f"{view.cluster}.{view.instance}"
+        if "{" not in template and "}" not in template:
+            return str(template)
         try:
-            group = expand_deploy_group(template, cluster=self.cluster, instance=name, service=service.name)
+            return expand_deploy_group(template, cluster=view.cluster, instance=view.instance, service=view.service)
         except ValueError as error:
-            self._error(part, where, str(error), PLACEHOLDERS_HINT)
+            key = "deploy_group" if "deploy_group" in config else "branch"
+            view.error("deploy-group-placeholder", (key,), str(error), PLACEHOLDERS_HINT)
             return None
-        if service.pipeline is not None and group not in service.pipeline:
-            message = f"{show(group)} is not in the pipeline of {service.name}/deploy.yaml"
-            if not key:
-                message = f"deploy_group is not set, and its default {message}"
-            self._error(part, where, message, did_you_mean(group, service.pipeline))
-        return group
-
-    def _registrations(self, service: str, name: str, part: Part, config: Mapping[str, Any]) -> tuple[str, ...] | None:
-        if "registrations" not in config:
-            legacy = config.get("nerve_ns")
-            written: list[tuple[KeyPath, str]] = [(("nerve_ns",), f"{service}.{legacy}")] if legacy else []
-            default = (f"{service}.{legacy or name}",)
-        else:
-            written = [(("registrations", index), item) for index, item in enumerate(config["registrations"])]
-            # PaaSTA: an empty list is as none at all.
-            default = tuple(config["registrations"]) or (f"{service}.{name}",)
-        valid = True
-        for path, registration in written:
-            if split_registration(registration) is None:
-                self._error(part, path, f"{show(registration)} is not of the form service.namespace")
-                valid = False
-            elif registration not in self.namespaces:
-                hint = did_you_mean(registration, self.namespaces)
-                self._error(part, path, f"{show(registration)} is in no smartstack.yaml", hint)
-        return default if valid else None
-
-    def _check_combinations(self, part: Part, config: Mapping[str, Any]) -> None:
-        if config.get("cmd") is not None and config.get("args"):
-            where = ("args",) if "args" in part.value else ("cmd",)
-            self._error(part, where, "cmd and args cannot both be set", "put the arguments into cmd, or drop it")
-        if config.get("healthcheck_mode") == "cmd" and not config.get("healthcheck_cmd"):
-            self._error(part, ("healthcheck_mode",), "mode cmd needs healthcheck_cmd", "add healthcheck_cmd")
-        low, high = config.get("min_instances"), config.get("max_instances")
-        if low is not None and high is not None and low > high:
-            self._error(part, ("min_instances",), f"min_instances {low} is more than max_instances {high}")
-
-    def _error(self, part: Part, path: KeyPath, message: str, hint: str = "") -> None:
-        self.problems.errors.append(part.error(path, message, hint))
 
 
-def _general_layers(service: Service, kind: str) -> list[Layer]:
+def _sorted(problems: Iterable[ConfigError]) -> tuple[ConfigError, ...]:
+    return tuple(sorted(set(problems), key=lambda p: (p.file, p.line, p.column, p.key, p.message)))
+
+
+def _config(
+    cluster: str, instances: list[Instance], namespaces: tuple[Namespace, ...], warnings: tuple[ConfigError, ...]
+) -> ClusterConfig:
+    instances.sort(key=lambda item: (item.service, item.name))
+    return ClusterConfig(
+        cluster=cluster,
+        services=tuple(sorted({item.service for item in instances})),
+        instances=tuple(item for item in instances if item.version is not None),
+        undeployed=tuple(item for item in instances if item.version is None),
+        namespaces=namespaces,
+        warnings=warnings,
+    )
+
+
+def _general_layers(service: Service, kind: str) -> tuple[Layer, ...]:
     """The service-wide defaults of an instance: of service.yaml what its type knows, and monitoring.yaml.
 
     PaaSTA: the keys it makes of other files give way, each as a whole, to the same key in service.yaml.
     """
+    if kind not in keys.INSTANCE:
+        return ()
     inherited = keys.inherited(kind)
-    part = service.general
+    part = service.part("service.yaml")
     value = {key: item for key, item in part.value.items() if key in inherited}
-    layers = [Part(part.document, part.path, value).layer()]
-    if "monitoring" not in value and service.monitoring.value:
-        monitoring = service.monitoring.layer()
-        layers.append(Layer({"monitoring": monitoring.value}, lambda path: monitoring.locate(path[1:])))
-    return layers
+    layers = [Layer(part.document, part.path, (), value)] if value else []
+    monitoring = service.part("monitoring.yaml")
+    if "monitoring" not in value and monitoring.value:
+        layers.append(Layer(monitoring.document, (), ("monitoring",), {"monitoring": monitoring.value}))
+    return tuple(layers)
+
+
+def _registrations(service: str, name: str, config: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Where an instance is found, the first one first; None when what is written cannot be one.
+
+    PaaSTA: an empty list is as none at all.
+    """
+    written = config.get("registrations")
+    if not written:
+        return (f"{service}.{config.get('nerve_ns') or name}",)
+    return tuple(written) if all(split_registration(item) for item in written) else None
+
+
+def _secrets(view: InstanceView) -> tuple[SecretUse, ...]:
+    uses = set()
+    for _path, ref in view.secrets:
+        digest = view.secret_digest(ref)
+        if digest is not None:
+            uses.add(SecretUse(ref.service, ref.name, digest))
+    return tuple(sorted(uses, key=lambda use: (use.service, use.name)))
 
 
 def _team(service: Service, config: Mapping[str, Any]) -> str | None:
     """PaaSTA: the merged instance, then monitoring.yaml, then service.yaml's monitoring, then its top level."""
-    general = service.general.value
-    for mapping in (config.get("monitoring"), service.monitoring.value, general.get("monitoring"), general):
+    general = service.general or {}
+    for mapping in (config.get("monitoring"), service.monitoring, general.get("monitoring"), general):
         team = mapping.get("team") if isinstance(mapping, Mapping) else None
         if team:
             return str(team)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 try:
@@ -35,6 +35,8 @@ MAX_DEPTH = 200
 # Aliases make a short file describe exponentially many values; no real file multiplies its size so much.
 MAX_VALUES = 100_000
 MAX_ALIAS_GROWTH = 20
+
+INVALID = "invalid-yaml"  # rules.RULES
 
 MERGE = "tag:yaml.org,2002:merge"
 STR = "tag:yaml.org,2002:str"
@@ -115,27 +117,43 @@ _RESOLVER: Any = None if YAML_MISSING else Resolver()
 CONSTRUCT: dict[str, Any] = {} if YAML_MISSING else _scalar_constructors()
 
 
-@dataclass(slots=True)
 class Document:
-    """One parsed file: ``value`` is a mapping (empty for an empty file), ``errors`` what is wrong with its YAML."""
+    """One parsed file. ``file`` is its name in messages, ``errors`` what is wrong with its YAML.
 
-    file: str
-    value: dict[str, Any] = field(default_factory=dict)
-    errors: list[ConfigError] = field(default_factory=list)
-    data: bytes = b""
-    _root: Any = None
+    Pickled as its bytes: its value is then read again when somebody asks.
+    """
+
+    __slots__ = ("_value", "data", "errors", "file")
+
+    def __init__(self, file: str, data: bytes = b"", errors: list[ConfigError] | None = None) -> None:
+        self.file = file
+        self.data = data
+        self.errors: list[ConfigError] = [] if errors is None else errors
+        self._value: dict[str, Any] | None = None
+
+    def __getstate__(self) -> tuple[str, bytes]:
+        return self.file, self.data
+
+    def __setstate__(self, state: tuple[str, bytes]) -> None:
+        self.file, self.data = state
+        self.errors = []
+        self._value = None
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """A mapping; empty for an empty file, and for one that cannot be read."""
+        if self._value is None:
+            self._value, self.errors[:] = _read(self.file, self.data) if self.data else ({}, self.errors)
+        return self._value
 
     def position(self, path: KeyPath) -> tuple[int, int]:
         """Line and column, from 1, of a key (or list item), or of the nearest part of its path that is written.
 
         A key that came through ``<<`` is where the anchor wrote it. (0, 0) when not even the first part exists.
         """
-        if self._root is None and self.data:
-            try:
-                self._root = _compose(self.data)
-            except (yaml.YAMLError, ValueError, RecursionError):
-                self.data = b""  # the error that says so has its own place
-        node, mark = self._root, None
+        if not path or not self.data:
+            return 0, 0
+        node, mark = _compose(self.data), None
         for part in path:
             found = _child(node, part)
             if found is None:
@@ -156,9 +174,9 @@ class Document:
                 return text[found.start() :].strip()
         return ""
 
-    def error(self, path: KeyPath, message: str, hint: str = "") -> ConfigError:
+    def error(self, path: KeyPath, message: str, hint: str = "", rule: str = "") -> ConfigError:
         line, column = self.position(path)
-        return ConfigError(self.file, line, column, dotted(path), message, hint)
+        return ConfigError(self.file, line, column, dotted(path), message, hint, rule)
 
 
 def dotted(path: KeyPath) -> str:
@@ -171,36 +189,34 @@ def dotted(path: KeyPath) -> str:
 
 def parse(file: str, data: bytes) -> Document:
     """Parse one file's bytes; never raises for any input. ``file`` is the name used in messages."""
-    document = Document(file, data=data)
+    document = Document(file, data)
+    document._value, document.errors = _read(file, data)
+    return document
+
+
+def _read(file: str, data: bytes) -> tuple[dict[str, Any], list[ConfigError]]:
     try:
         if _may_be_too_deep(data) and _depth_exceeded(data):
-            document.errors.append(ConfigError(file, 0, 0, "", f"is nested more than {MAX_DEPTH} levels deep"))
-            document.data = b""
-            return document
+            return {}, [ConfigError(file, 0, 0, "", f"is nested more than {MAX_DEPTH} levels deep", rule=INVALID)]
         root = _LOADER(data).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         what = ", ".join(str(part) for part in (error.context, error.problem) if part)
-        document.errors.append(ConfigError(file, *place, "", f"is not valid YAML: {what}"))
-        return document
+        return {}, [ConfigError(file, *place, "", f"is not valid YAML: {what}", rule=INVALID)]
     except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
         what = " ".join(str(error).split()) or type(error).__name__
-        document.errors.append(ConfigError(file, 0, 0, "", f"is not valid YAML: {what}"))
-        return document
+        return {}, [ConfigError(file, 0, 0, "", f"is not valid YAML: {what}", rule=INVALID)]
     if root.__class__ is MappingNode:
         # Without aliases there are never more values than bytes. With them a small file can describe very many.
         _remaining[0] = min(len(data), MAX_VALUES)
         try:
-            document.value = _mapping(root, 0)
-            return document
+            return _mapping(root, 0), []
         except _Unusual:
             pass
     from .yamlnodes import read_carefully
 
-    document.value, errors = read_carefully(file, root)
-    document.errors.extend(errors)
-    return document
+    return read_carefully(file, root)
 
 
 # How many more values one file may have before it is read with care; single-threaded like the caches above.
@@ -311,5 +327,10 @@ def _depth_exceeded(data: bytes) -> bool:
     return False
 
 
+@lru_cache(maxsize=8)
 def _compose(data: bytes) -> Any:
-    return _LOADER(data).get_single_node()
+    """The nodes of a file that has been read before; mistakes come file by file, so a few files are enough."""
+    try:
+        return None if _may_be_too_deep(data) and _depth_exceeded(data) else _LOADER(data).get_single_node()
+    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
+        return None  # its own error says where

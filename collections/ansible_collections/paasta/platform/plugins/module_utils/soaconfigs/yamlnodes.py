@@ -17,7 +17,7 @@ except ImportError:  # said by yamldoc.YAML_MISSING
 
 from .errors import ConfigError
 from .model import KeyPath
-from .yamldoc import CONSTRUCT, MAP, MAX_ALIAS_GROWTH, MAX_DEPTH, MAX_VALUES, MERGE, SEQ, STR, dotted
+from .yamldoc import CONSTRUCT, INVALID, MAP, MAX_ALIAS_GROWTH, MAX_DEPTH, MAX_VALUES, MERGE, SEQ, STR, dotted
 
 # A value, the number of values and the number of levels in it.
 _Built = tuple[Any, int, int]
@@ -29,15 +29,17 @@ def read_carefully(file: str, root: Any) -> tuple[dict[str, Any], list[ConfigErr
         return {}, []
     if not isinstance(root, MappingNode):
         line, column = root.start_mark.line + 1, root.start_mark.column + 1
-        return {}, [ConfigError(file, line, column, "", "must be a mapping of keys to values")]
+        return {}, [ConfigError(file, line, column, "", "must be a mapping of keys to values", rule=INVALID)]
     builder = _Builder(file)
     value, size, depth = builder.build(root, ())
     if depth > MAX_DEPTH:
-        builder.errors.append(ConfigError(file, 0, 0, "", f"its aliases nest more than {MAX_DEPTH} levels"))
+        builder.errors.append(
+            ConfigError(file, 0, 0, "", f"its aliases nest more than {MAX_DEPTH} levels", rule=INVALID)
+        )
         return {}, builder.errors
     if size > max(MAX_VALUES, MAX_ALIAS_GROWTH * builder.built):
         message = f"its aliases expand to {size} values"
-        builder.errors.append(ConfigError(file, 0, 0, "", message, "write fewer nested aliases"))
+        builder.errors.append(ConfigError(file, 0, 0, "", message, "write fewer nested aliases", INVALID))
         return {}, builder.errors
     return value or {}, builder.errors
 
@@ -116,7 +118,7 @@ class _Builder:
             depth = max(depth, below + 1)
             if key in own:
                 message = f"duplicate key, first written in line {lines[key]}"
-                self._error(key_node, (*path, key), message, "keep one of the two")
+                self._error(key_node, (*path, key), message, "keep one of the two", "duplicate-key")
             own[key] = value
             lines[key] = key_node.start_mark.line + 1
         if merged:
@@ -151,6 +153,6 @@ class _Builder:
             merged.update(value)
         return size, depth
 
-    def _error(self, node: Any, path: KeyPath, message: str, hint: str = "") -> None:
+    def _error(self, node: Any, path: KeyPath, message: str, hint: str = "", rule: str = INVALID) -> None:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        self.errors.append(ConfigError(self._file, line, column, dotted(path), message, hint))
+        self.errors.append(ConfigError(self._file, line, column, dotted(path), message, hint, rule))

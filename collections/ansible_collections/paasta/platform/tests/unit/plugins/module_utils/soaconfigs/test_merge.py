@@ -10,11 +10,12 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.frozen 
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.merge import (
     DEFAULT_SOURCE,
     Layer,
+    Provenance,
     deep_merge,
     leaves,
     merge_layers,
 )
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Source
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.yamldoc import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,8 +65,9 @@ def test_merging_is_associative_where_kinds_agree(a: dict[str, Any], b: dict[str
 
 @given(st.lists(MAPPINGS, min_size=1, max_size=3))
 def test_every_leaf_has_a_source_that_holds_its_value(layers: list[dict[str, Any]]) -> None:
-    made = [Layer(value, lambda path, name=str(i): Source(name, 1)) for i, value in enumerate(layers)]
-    merged, sources = merge_layers(made, defaults=["a", "z"])
+    made = [Layer(Document(str(index)), value=value) for index, value in enumerate(layers)]
+    merged = merge_layers(made)
+    sources = Provenance(merged, made, ("a", "z"))
     assert set(leaves(merged)) <= set(sources)
     for path in leaves(merged):
         assert at(layers[int(sources[path].file)], path) == at(merged, path)

@@ -21,6 +21,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model i
     Version,
     Volume,
 )
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.settings import Settings
 from hypothesis import HealthCheck as HealthCheck_
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -259,11 +260,14 @@ def test_warnings(soa: Soa) -> None:
             "web/kubernetes-prdo.yaml": "main: {}\n",
         }
     )
-    config = tree.load(root, "prod", clusters=["prod", "dev"])
-    assert [str(warning) for warning in config.warnings] == [
+    reading = tree.validate(root, Settings(clusters=("prod", "dev")))
+    assert reading.errors == ()
+    assert [str(warning) for warning in reading.warnings] == [
         "web/deploy.yaml: is missing; write one with a pipeline, or a misspelt deploy_group goes unnoticed",
         "web/kubernetes-prdo.yaml: belongs to no known cluster (prdo); did you mean prod?",
         "web/monitoring.yaml: is missing; write one with a team, or nobody is told of problems",
+        "web/service.yaml: description is missing; PaaSTA requires it of every service",
+        "web/service.yaml: external_link is missing; PaaSTA requires it of every service",
         'web/service.yaml:1:1: descripton: unknown key (value "x"); did you mean description?',
     ]
 
