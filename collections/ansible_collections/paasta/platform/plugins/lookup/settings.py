@@ -80,9 +80,7 @@ display = Display()
 class LookupModule(LookupBase):
     """``lookup('paasta.platform.settings')``"""
 
-    def run(
-        self, terms: list[str], variables: Mapping[str, Any] | None = None, **kwargs: Any
-    ) -> list[dict[str, Any]]:
+    def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         self.set_options(var_options=variables, direct=kwargs)
         raw = variables or {}
         for warning in unknown(raw):

@@ -157,7 +157,8 @@ PLACEMENT = (
 )  # fmt: skip
 
 SECRETS = (
-    Setting("secret_environments", mapping(STR), "cluster → environment whose ciphertexts its secrets have", {},
+    Setting("secret_environments", mapping(STR), "cluster → environment whose ciphertexts its secrets have; a cluster that is "
+            "not listed is its own", {},
             paasta=("vault_cluster_map",)),
     Setting("vault_url", STR, "HashiCorp Vault that decrypts PaaSTA's secrets"),
     Setting("vault_mount", STR, "path of its transit engine", "transit"),
@@ -185,8 +186,8 @@ VALIDATION = (
 )  # fmt: skip
 
 KUBERNETES = (
-    Setting("pdb_max_unavailable", BUDGET, "maxUnavailable of PodDisruptionBudgets, a number or a share as in `10%`; "
-            "PaaSTA's 0 blocks every drain of a node", 1, paasta=("pdb_max_unavailable",)),
+    Setting("pdb_max_unavailable", BUDGET, "replicas of an instance that may be down for the drain of a node, a number "
+            "or a share as in `10%`; PaaSTA's 0 blocks every drain", 1, paasta=("pdb_max_unavailable",)),
     Setting("unhealthy_pod_eviction_policy", choice("IfHealthyBudget", "AlwaysAllow"), "default of the instance key",
             "IfHealthyBudget", paasta=("unhealthy_pod_eviction_policy",)),
     Setting("default_bounce_overprovision_factor", number(above=0), "default of the instance key "
@@ -315,4 +316,6 @@ GROUPS: dict[str, tuple[str, tuple[Setting, ...]]] = {
 SETTINGS: dict[str, Setting] = {row.name: row for _text, rows in GROUPS.values() for row in rows}
 
 # Variables that playbooks register or set for each other: neither settings nor mistakes.
-PLAYBOOK_VARIABLES = frozenset({"paasta_plan", "paasta_instances", "paasta_built", "paasta_settings"})
+PLAYBOOK_VARIABLES = frozenset(
+    {"paasta_plan", "paasta_instances", "paasta_built", "paasta_imported", "paasta_settings"}
+)

@@ -199,17 +199,26 @@ def checked(variables: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def problems(row: Setting, value: Any) -> list[ConfigError]:
-    """What is wrong with a value of a setting; of secrets nothing but that it is."""
+def problems(row: Setting, value: Any, *, hide: bool = False) -> list[ConfigError]:
+    """What is wrong with a value of a setting. With ``hide``, and always of secrets, the messages do not hold it."""
     found: list[ConfigError] = []
 
     def report(path: KeyPath, message: str, hint: str) -> None:
+        if hide or row.secret:
+            message, hint = _without_value(shape_at(row.shape, path)), ""
         found.append(ConfigError("", 0, 0, dotted((row.variable, *path)), message, hint))
 
     row.shape.check(value, (), report)
-    if found and row.secret:
-        return [ConfigError("", 0, 0, row.variable, f"is not {row.shape.describe()}")]
     return found
+
+
+def _without_value(shape: Shape | None) -> str:
+    if shape is None:
+        return "is not a key that is known"
+    if isinstance(shape, Struct):
+        required = ", ".join(key.name for key in shape.keys if key.required)
+        return f"is not {shape.describe()} that has {required}" if required else f"is not {shape.describe()}"
+    return f"is not {shape.describe()}"
 
 
 def unknown(variables: Iterable[str]) -> list[str]:
@@ -273,9 +282,9 @@ def _contradictions(values: Mapping[str, Any]) -> list[ConfigError]:
 def coerce(value: Any, shape: Shape) -> Any:
     """The value as plain types, text turned into what the shape wants where it can be; else as it is."""
     if isinstance(value, Mapping):
-        return {_text(key): coerce(item, _inside(shape, key)) for key, item in value.items()}
+        return {_text(key): coerce(item, inside(shape, key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [coerce(item, _inside(shape, 0)) for item in value]
+        return [coerce(item, inside(shape, 0)) for item in value]
     if isinstance(value, str):
         return _coerce_text(str(value), shape)
     return value
@@ -285,10 +294,18 @@ def _text(key: Any) -> Any:
     return str(key) if isinstance(key, str) else key
 
 
-def _inside(shape: Shape | None, key: Any) -> Any:
-    """The shape of an item of a collection; None, which changes nothing, where that is open."""
+def shape_at(shape: Shape, path: KeyPath) -> Any:
+    """The shape of a part of a value; None where nothing is known of it."""
+    found: Any = shape
+    for key in path:
+        found = inside(found, key)
+    return found
+
+
+def inside(shape: Shape | None, key: Any) -> Any:
+    """The shape of an item of a collection; None where nothing is known of it."""
     if isinstance(shape, OneOf):
-        return next((found for one in shape.shapes if (found := _inside(one, key)) is not None), None)
+        return next((found for one in shape.shapes if (found := inside(one, key)) is not None), None)
     if isinstance(shape, Struct):
         row = shape.by_name.get(key)
         return row.shape if row else None
