@@ -48,6 +48,7 @@ _ALL = [
         {
             "unknown-service-key": "a key of service.yaml is known to somebody",
             "no-instances": "a cluster has instance files",
+            "retired-type": "instances are of a type that something still runs",
         },
     ),
     *_group(
