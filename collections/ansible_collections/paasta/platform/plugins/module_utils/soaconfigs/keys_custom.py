@@ -107,6 +107,6 @@ def custom_types(extra: Mapping[str, Mapping[str, Any] | None], known: frozenset
     return found
 
 
-def _extended(below: CustomType, options: Mapping[str, str]) -> CustomType:
+def _extended(below: CustomType, options: Mapping[str, Any]) -> CustomType:
     """A type of PaaSTA's with the platform's options: its keys stay."""
-    return replace(below, **options)
+    return replace(below, **dict(options))

@@ -21,10 +21,8 @@ _PORTS = Scalar(("string",), pattern=r"^[0-9]{1,5}(:[0-9]{1,5})?$", says='ports 
 _DEPENDENCY = Struct(
     settled(
         Key("well-known", Scalar(("string",), choices=("internet",)), "everything that is not on the inside"),
-        Key("smartstack", Scalar(("string",), pattern=r"^[^.\s]+\.[^.\s]+$", says="of the form service.namespace"),
-            "service.namespace it calls"),
-        Key("cidr", Scalar(("string",), pattern=r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", says="a network such as 10.0.0.0/8"),
-            "network it calls"),
+        Key("smartstack", STR, "service.namespace it calls"),
+        Key("cidr", STR, "network it calls, such as 10.0.0.0/8"),
         Key(
             "port",
             OneOf((PORT, _PORTS)),

@@ -37,7 +37,11 @@ _SCHEDULE = OneOf(
         # Open as in PaaSTA: what a schedule means is checked where it is read.
         Struct(
             (
-                Key("type", Scalar(("string",), choices=("cron", "daily", "groc daily")), "kind of schedule"),
+                Key(
+                    "type",
+                    Scalar(("string",), choices=("cron", "daily", "groc daily", "interval", "constant")),
+                    "kind of schedule",
+                ),
                 Key("value", STR, "the schedule, without the word cron or daily"),
                 Key("jitter", _DELTA, "shift each run by a random time up to this"),
                 Key(
@@ -271,6 +275,14 @@ _NOTIFICATIONS = Struct(
     open_=True,
 )
 
+# Those of the master's keys that hold options of their own.
+MASTER_OPTIONS = {
+    "state_persistence": _PERSISTENCE,
+    "ssh_options": _SSH,
+    "action_runner": _RUNNER,
+    "mesos_options": _MESOS,
+    "k8s_options": _KUBERNETES,
+}
 MASTER = Struct(
     settled(
         Key("state_persistence", _PERSISTENCE, "where state is kept", {"store_type": "shelve", "name": "tron_state"}),
