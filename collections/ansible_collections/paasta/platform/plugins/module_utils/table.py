@@ -1,10 +1,10 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""The table of a cluster's instances, for people. Pure."""
+"""Tables for people: any rows in columns, and the instances of a cluster. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 HEADINGS = ("service.instance", "engine", "ready", "git sha", "hosts", "URL")
@@ -16,13 +16,17 @@ def render(rows: Iterable[Mapping[str, Any]]) -> str:
     :param rows: as the ``docker_instances`` module returns them.
     """
     ordered = sorted(rows, key=lambda row: row["id"])
-    lines = [HEADINGS, *(_cells(row) for row in ordered)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
-    text = [_line(HEADINGS, widths), _line(["-" * width for width in widths], widths)]
-    for row, cells in zip(ordered, lines[1:], strict=True):
-        text.append(_line(cells, widths))
-        text += [f"  ! {line}" for line in str(row["problem"]).splitlines()]
+    heading, rule, *listed = lines(HEADINGS, [_cells(row) for row in ordered])
+    text = [heading, rule]
+    for row, line in zip(ordered, listed, strict=True):
+        text += [line, *(f"  ! {problem}" for problem in str(row["problem"]).splitlines())]
     return "\n".join(text)
+
+
+def lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Headings, a rule and the rows, each column as wide as its widest cell."""
+    widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
+    return [_line(row, widths) for row in (headings, ["-" * width for width in widths], *rows)]
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -242,6 +242,10 @@ secrets:
       description: SHA-256 of what is stored, which takes part in the config sha of its users.
       type: str
       returned: always
+table:
+  description: The same for people.
+  returned: success
+  type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -36,6 +36,7 @@ from ..soaconfigs.secrets import (
     with_environment,
 )
 from ..soaconfigs.shapes import show
+from ..table import lines
 from .secrets import MISSING, PROVIDER_ARGUMENTS, Files, Item, Provider, Read, SecretError, SecretErrors, decrypt
 
 _SOURCES = ("value", "value_base64", "value_file", "lookup")
@@ -144,7 +145,7 @@ class Edit:
         self._failures: dict[str, str] = {}
 
     def prepare(self) -> None:
-        """Work out every new file; InvalidConfigs for what is wrong, SecretErrors for what cannot be en- or decrypted."""
+        """Work out every new file; InvalidConfigs for what is wrong, SecretErrors for what a provider could not do."""
         entries = self._args["secrets"]
         refs = [self._refs(f"secrets[{index}]", entry) for index, entry in enumerate(entries)]
         values = [self._value(f"secrets[{index}]", entry) for index, entry in enumerate(entries)]
@@ -179,6 +180,8 @@ class Edit:
         changed = self._changed()
         rows = [outcome.document() for outcome in self._outcomes]
         result: dict[str, Any] = {"changed": bool(changed), "files": [ref.file for ref in changed], "secrets": rows}
+        cells = [[str(cell or "-") for cell in {**row, "digest": (row["digest"] or "")[:12]}.values()] for row in rows]
+        result["table"] = "\n".join(lines(list(rows[0]), cells)) if rows else "no secrets"
         if self._warnings:
             result["warnings"] = self._warnings
         if diff:
