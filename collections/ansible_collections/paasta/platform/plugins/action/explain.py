@@ -1,0 +1,17 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The module of the same name, in the controller's own process; its imports are shared by every task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.explanation import ARGUMENTS, run
+from ansible_collections.paasta.platform.plugins.plugin_utils.bulk_action import BulkAction
+
+
+class ActionModule(BulkAction):
+    argument_spec = ARGUMENTS
+
+    def run_local(self, args: dict[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
+        return run(args)
