@@ -82,7 +82,9 @@ class LookupModule(LookupBase):
 
     def run(self, terms: list[str], variables: Mapping[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         self.set_options(var_options=variables, direct=kwargs)
-        raw = variables or {}
+        raw, templar = variables or {}, self._templar
+        if templar is None:
+            raise AnsibleLookupError("there is nothing to template variables with")
         for warning in unknown(raw):
             display.warning(warning)
         values: dict[str, Any] = {}
@@ -90,7 +92,7 @@ class LookupModule(LookupBase):
         for name in _selected(terms):
             if name in raw:
                 try:
-                    values[name] = _plain(self._templar.template(raw[name]))
+                    values[name] = _plain(templar.template(raw[name]))
                 except AnsibleError as error:
                     errors.append(ConfigError("", 0, 0, name, f"cannot be templated: {error}"))
         try:

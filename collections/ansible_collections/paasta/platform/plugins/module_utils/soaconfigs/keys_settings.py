@@ -20,6 +20,7 @@ from .keys_settings_shapes import (
     COUNT,
     CUSTOM_RESOURCES,
     GIT_URL,
+    LOGIN,
     MARATHON_SERVERS,
     OPEN,
     POOL_LIMITS,
@@ -107,21 +108,6 @@ DEPLOYS = (
     Setting("lock_timeout", COUNT, "time to wait for another deploy to the same cluster", 300, "s"),
     Setting("first_controls", CONTROLS, "for `up` only: instances that are stopped before their first version runs, as "
             "the option `controls` of `paasta.platform.deployments`", []),
-    Setting("enable_automated_redeploys_default", BOOL, "default of enable_automated_redeploys in deploy.yaml", False,
-            paasta=("enable_automated_redeploys_default",)),
-    Setting("should_ping_for_unhealthy_pods", BOOL, "mention authors when replicas of their deploy are unhealthy", True,
-            paasta=("mark_for_deployment_should_ping_for_unhealthy_pods",)),
-    Setting("enable_alertmanager_rollback", BOOL, "roll back on alerts unless deploy.yaml says otherwise", False,
-            paasta=("enable_alertmanager_rollback",)),
-    Setting("alertmanager_url", STR, "Alertmanager that is asked for these alerts", paasta=("alertmanager_url",)),
-    Setting("alertmanager_poll_interval_s", number(minimum=30), "time between looks at alerts", 30, "s",
-            paasta=("alertmanager_poll_interval_s",)),
-    Setting("enable_crashloop_auto_rollback", BOOL, "roll back on crash loops unless deploy.yaml says otherwise", False,
-            paasta=("enable_crashloop_auto_rollback",)),
-    Setting("min_restarts_for_crashloop_rollback", COUNT, "restarts that make a crash loop", 2,
-            paasta=("min_restarts_for_crashloop_rollback",)),
-    Setting("crashloop_rollback_percentage_threshold", RATIO, "share of replicas that must be in a crash loop", 1.0,
-            paasta=("crashloop_rollback_percentage_threshold",)),
 )  # fmt: skip
 
 CONTAINERS = (
@@ -135,10 +121,6 @@ CONTAINERS = (
     Setting("log_max_file", POSITIVE, "rotated logs that are kept", 3),
     Setting("health_check_program", STR, "a static busybox on the hosts, for http and tcp health checks; role `docker` "
             "installs it", "/bin/busybox"),
-    Setting("enforce_disk_quota", BOOL, "limit a container's file system to its `disk`", False,
-            paasta=("enforce_disk_quota",)),
-    Setting("uses_bulkdata_default", BOOL, "default of the instance key uses_bulkdata", False,
-            paasta=("uses_bulkdata_default",)),
 )  # fmt: skip
 
 PLACEMENT = (
@@ -146,10 +128,6 @@ PLACEMENT = (
             "allows any", {}, paasta=("allowed_pools",)),
     Setting("pool_limits", POOL_LIMITS, "cluster → pool → `max_cpus` that an instance must stay below, and the "
             "`recommended_pool` for larger ones", {}, paasta=("pool_limits",)),
-    Setting("deploy_blacklist", BLACKLIST, "locations where nothing runs, `[[type, value], ...]`", [],
-            paasta=("deploy_blacklist",)),
-    Setting("deploy_whitelist", WHITELIST, "the only locations where anything runs, `[type, [values]]`; the blacklist "
-            "wins", paasta=("deploy_whitelist",)),
     Setting("auto_config_instance_types_enabled", mapping(BOOL), "instance type → whether `autotuned_defaults/` of it "
             "are read", {}, paasta=("auto_config_instance_types_enabled",)),
     Setting("auto_config_instance_type_aliases", mapping(STR), "instance type → the type whose `autotuned_defaults/` "
@@ -157,15 +135,16 @@ PLACEMENT = (
 )  # fmt: skip
 
 SECRETS = (
-    Setting("secret_environments", mapping(STR), "cluster → environment whose ciphertexts its secrets have; a cluster that is "
-            "not listed is its own", {},
-            paasta=("vault_cluster_map",)),
+    Setting("secret_environments", mapping(STR), "cluster → environment whose ciphertexts its secrets have; a cluster "
+            "that is not listed is its own", {}, paasta=("vault_cluster_map",)),
     Setting("vault_url", STR, "HashiCorp Vault that decrypts PaaSTA's secrets"),
     Setting("vault_mount", STR, "path of its transit engine", "transit"),
     Setting("vault_namespace", STR, "Vault Enterprise namespace"),
     Setting("vault_ca", STR, "file with the certificate authority of its certificate, on the controller"),
     Setting("vault_token", STR, "token for it; keep it in Ansible Vault", secret=True),
     Setting("vault_token_file", STR, "file with the token, on the controller"),
+    Setting("vault_login", LOGIN, "how to get a token, as in `{path: approle/login, data: {...}}`; keep it in Ansible "
+            "Vault", secret=True),
     Setting(
         "secret_lookup",
         Struct((Key("name", STR, "lookup plugin", required=True), Key("options", OPEN, "its options", {}))),
@@ -183,6 +162,35 @@ VALIDATION = (
             "comment", [], paasta=("skip_cpu_override_validation",)),
     Setting("skip_cpu_burst_validation", STRINGS, "services that may set a large cpu_burst_add without a comment", [],
             paasta=("skip_cpu_burst_validation",)),
+)  # fmt: skip
+
+PIPELINES = (
+    Setting("enable_automated_redeploys_default", BOOL, "default of enable_automated_redeploys in deploy.yaml", False,
+            paasta=("enable_automated_redeploys_default",)),
+    Setting("should_ping_for_unhealthy_pods", BOOL, "mention authors when replicas of their deploy are unhealthy", True,
+            paasta=("mark_for_deployment_should_ping_for_unhealthy_pods",)),
+    Setting("enable_alertmanager_rollback", BOOL, "roll back on alerts unless deploy.yaml says otherwise", False,
+            paasta=("enable_alertmanager_rollback",)),
+    Setting("alertmanager_url", STR, "Alertmanager that is asked for these alerts", paasta=("alertmanager_url",)),
+    Setting("alertmanager_poll_interval_s", number(minimum=30), "time between looks at alerts", 30, "s",
+            paasta=("alertmanager_poll_interval_s",)),
+    Setting("enable_crashloop_auto_rollback", BOOL, "roll back on crash loops unless deploy.yaml says otherwise", False,
+            paasta=("enable_crashloop_auto_rollback",)),
+    Setting("min_restarts_for_crashloop_rollback", COUNT, "restarts that make a crash loop", 2,
+            paasta=("min_restarts_for_crashloop_rollback",)),
+    Setting("crashloop_rollback_percentage_threshold", RATIO, "share of replicas that must be in a crash loop", 1.0,
+            paasta=("crashloop_rollback_percentage_threshold",)),
+)  # fmt: skip
+
+ENGINES = (
+    Setting("deploy_blacklist", BLACKLIST, "locations where nothing runs, `[[type, value], ...]`", [],
+            paasta=("deploy_blacklist",)),
+    Setting("deploy_whitelist", WHITELIST, "the only locations where anything runs, `[type, [values]]`; the blacklist "
+            "wins", paasta=("deploy_whitelist",)),
+    Setting("enforce_disk_quota", BOOL, "limit a container's file system to its `disk`", False,
+            paasta=("enforce_disk_quota",)),
+    Setting("uses_bulkdata_default", BOOL, "default of the instance key uses_bulkdata", False,
+            paasta=("uses_bulkdata_default",)),
 )  # fmt: skip
 
 KUBERNETES = (
@@ -296,6 +304,8 @@ MACHINE = (
     Setting("node_state", STR, "set by the inventory of node containers: whether the machine runs", machine=True),
 )  # fmt: skip
 
+_LATER = "Checked already; they take effect with"
+
 # Section of the reference page → what stands below its heading, and its rows.
 GROUPS: dict[str, tuple[str, tuple[Setting, ...]]] = {
     "Platform": ("", PLATFORM),
@@ -305,11 +315,13 @@ GROUPS: dict[str, tuple[str, tuple[Setting, ...]]] = {
     "Placement and resources": ("", PLACEMENT),
     "Secrets": ("", SECRETS),
     "Validation": ("", VALIDATION),
-    "Kubernetes": ("For the engine `kubernetes`.", KUBERNETES),
-    "Mesh": ("For SmartStack.", MESH),
-    "Marathon and Mesos": ("For the engine `marathon`.", MESOS),
-    "Tron and remote runs": ("For the engine `tron`.", TRON_GROUP),
-    "Monitoring": ("", MONITORING),
+    "Pipelines": (f"{_LATER} pipelines.", PIPELINES),
+    "Kubernetes and Marathon": (f"{_LATER} the engines `kubernetes` and `marathon`.", ENGINES),
+    "Kubernetes": (f"{_LATER} the engine `kubernetes`.", KUBERNETES),
+    "SmartStack": (f"{_LATER} SmartStack.", MESH),
+    "Marathon and Mesos": (f"{_LATER} the engine `marathon`.", MESOS),
+    "Tron and remote runs": (f"{_LATER} the engine `tron`.", TRON_GROUP),
+    "Monitoring": (f"{_LATER} monitoring.", MONITORING),
     "Machines": ("Set these for a host or its group.", MACHINE),
 }
 

@@ -103,6 +103,7 @@ CUSTOM_RESOURCES = ListOf(
         open_=True,
     )
 )
+LOGIN = Struct((Key("path", STR, "login", required=True), Key("data", OPEN, "credentials", required=True)))
 MARATHON_SERVERS = ListOf(
     Struct((Key("url", STRINGS, "addresses of its masters", required=True), Key("user", STR, "who logs in")))
 )

@@ -77,14 +77,6 @@ class Settings:
     lost_guard: float = _default("lost_guard")
     lock_timeout: int = _default("lock_timeout")
     first_controls: tuple[Mapping[str, Any], ...] = _default("first_controls")
-    enable_automated_redeploys_default: bool = _default("enable_automated_redeploys_default")
-    should_ping_for_unhealthy_pods: bool = _default("should_ping_for_unhealthy_pods")
-    enable_alertmanager_rollback: bool = _default("enable_alertmanager_rollback")
-    alertmanager_url: str | None = _default("alertmanager_url")
-    alertmanager_poll_interval_s: float = _default("alertmanager_poll_interval_s")
-    enable_crashloop_auto_rollback: bool = _default("enable_crashloop_auto_rollback")
-    min_restarts_for_crashloop_rollback: int = _default("min_restarts_for_crashloop_rollback")
-    crashloop_rollback_percentage_threshold: float = _default("crashloop_rollback_percentage_threshold")
 
     volumes: tuple[Volume, ...] = _default("volumes")
     mesh_address: str = _default("mesh_address")
@@ -93,13 +85,9 @@ class Settings:
     log_max_size: str = _default("log_max_size")
     log_max_file: int = _default("log_max_file")
     health_check_program: str = _default("health_check_program")
-    enforce_disk_quota: bool = _default("enforce_disk_quota")
-    uses_bulkdata_default: bool = _default("uses_bulkdata_default")
 
     allowed_pools: Mapping[str, tuple[str, ...]] = _default("allowed_pools")
     pool_limits: Mapping[str, Mapping[str, Mapping[str, Any]]] = _default("pool_limits")
-    deploy_blacklist: tuple[tuple[str, str], ...] = _default("deploy_blacklist")
-    deploy_whitelist: tuple[str, tuple[str, ...]] | None = _default("deploy_whitelist")
     auto_config_instance_types_enabled: Mapping[str, bool] = _default("auto_config_instance_types_enabled")
     auto_config_instance_type_aliases: Mapping[str, str] = _default("auto_config_instance_type_aliases")
 
@@ -116,6 +104,20 @@ class Settings:
     skip_unique_instance_name_validation: tuple[str, ...] = _default("skip_unique_instance_name_validation")
     skip_cpu_override_validation: tuple[str, ...] = _default("skip_cpu_override_validation")
     skip_cpu_burst_validation: tuple[str, ...] = _default("skip_cpu_burst_validation")
+
+    enable_automated_redeploys_default: bool = _default("enable_automated_redeploys_default")
+    should_ping_for_unhealthy_pods: bool = _default("should_ping_for_unhealthy_pods")
+    enable_alertmanager_rollback: bool = _default("enable_alertmanager_rollback")
+    alertmanager_url: str | None = _default("alertmanager_url")
+    alertmanager_poll_interval_s: float = _default("alertmanager_poll_interval_s")
+    enable_crashloop_auto_rollback: bool = _default("enable_crashloop_auto_rollback")
+    min_restarts_for_crashloop_rollback: int = _default("min_restarts_for_crashloop_rollback")
+    crashloop_rollback_percentage_threshold: float = _default("crashloop_rollback_percentage_threshold")
+
+    deploy_blacklist: tuple[tuple[str, str], ...] = _default("deploy_blacklist")
+    deploy_whitelist: tuple[str, tuple[str, ...]] | None = _default("deploy_whitelist")
+    enforce_disk_quota: bool = _default("enforce_disk_quota")
+    uses_bulkdata_default: bool = _default("uses_bulkdata_default")
 
     pdb_max_unavailable: int | str = _default("pdb_max_unavailable")
     unhealthy_pod_eviction_policy: str = _default("unhealthy_pod_eviction_policy")
@@ -233,8 +235,8 @@ def unknown(variables: Iterable[str]) -> list[str]:
 
 
 def _unknown(variable: str) -> ConfigError:
-    match = nearest(variable, VARIABLES)
-    hint = f"did you mean {match}?" if match else "docs/settings-reference.md has them all"
+    match = nearest(str(variable).removeprefix(PREFIX), SETTINGS)
+    hint = f"did you mean {PREFIX}{match}?" if match else "docs/settings-reference.md has them all"
     return ConfigError("", 0, 0, str(variable), "is not a setting", hint)
 
 
@@ -279,14 +281,23 @@ def _contradictions(values: Mapping[str, Any]) -> list[ConfigError]:
     return found
 
 
-def coerce(value: Any, shape: Shape) -> Any:
-    """The value as plain types, text turned into what the shape wants where it can be; else as it is."""
-    if isinstance(value, Mapping):
-        return {_text(key): coerce(item, inside(shape, key)) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [coerce(item, inside(shape, 0)) for item in value]
+def coerce(value: Any, shape: Shape | None) -> Any:
+    """The value as plain types, text turned into what the shape wants where it can be; else as it is.
+
+    Only a whole setting may be a list or a mapping in one text.
+    """
     if isinstance(value, str):
         return _coerce_text(str(value), shape)
+    return _items(value, shape)
+
+
+def _items(value: Any, shape: Shape | None) -> Any:
+    if isinstance(value, Mapping):
+        return {_text(key): _items(item, inside(shape, key)) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_items(item, inside(shape, 0)) for item in value]
+    if isinstance(value, str):
+        return _coerce_scalar(str(value), shape)
     return value
 
 
@@ -315,15 +326,25 @@ def inside(shape: Shape | None, key: Any) -> Any:
 
 
 def _coerce_text(text: str, shape: Shape | None) -> Any:
-    if isinstance(shape, Scalar) and "string" not in shape.types:
-        return _scalar(text, shape.types)
-    if isinstance(shape, (MapOf, Struct, ListOf)):
-        try:
-            parsed = json.loads(text)
-        except (ValueError, RecursionError):
-            parsed = [part.strip() for part in text.split(",") if part.strip()] if isinstance(shape, ListOf) else text
-        return text if isinstance(parsed, str) else coerce(parsed, shape)
-    return text
+    if not isinstance(shape, (MapOf, Struct, ListOf)):
+        return _coerce_scalar(text, shape)
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = [part.strip() for part in text.split(",") if part.strip()] if isinstance(shape, ListOf) else text
+    return text if isinstance(parsed, str) else _items(parsed, shape)
+
+
+def _coerce_scalar(text: str, shape: Shape | None) -> Any:
+    if isinstance(shape, OneOf):
+        return next((value for one in shape.shapes if _fits(value := _coerce_scalar(text, one), one)), text)
+    return _scalar(text, shape.types) if isinstance(shape, Scalar) and "string" not in shape.types else text
+
+
+def _fits(value: Any, shape: Shape) -> bool:
+    found: list[str] = []
+    shape.check(value, (), lambda path, message, hint: found.append(message))
+    return not found
 
 
 def _scalar(text: str, types: tuple[str, ...]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .keys_etc_paasta import DROPPED
 from .keys_settings import GROUPS, Setting
-from .shapes import UNSET
+from .shapes import UNSET, ListOf, MapOf, OneOf, Shape, Struct
 
 _INTRODUCTION = """\
 # Settings
@@ -19,10 +19,8 @@ Made of the table of settings by `tests/tools/settings_reference.py`; do not edi
 
 Set them in the inventory, those of the platform in `group_vars/all.yml`. `lookup('paasta.platform.settings')` checks
 them, all at once. Where a setting wants a number, a boolean, a list or a mapping, text will do (`-e`, AWX surveys, INI
-inventories): `600`, `yes`, `a,b` or JSON. An empty variable (`null`) is one that is not set.
-
-Settings of parts that are not there yet (Kubernetes, SmartStack, Marathon, Tron, monitoring) are checked, and take
-effect with them.
+inventories): `600`, `yes`, `a,b` or JSON. An empty variable (`null`) is one that is not set. `?` marks a key that may
+be left out.
 """
 
 _FROM = """\
@@ -47,14 +45,28 @@ def markdown() -> str:
 
 
 def _row(row: Setting) -> str:
-    unit = f" {row.unit}" if row.unit else ""
+    shape = _describe(row.shape) + (f", in {row.unit}" if row.unit else "")
     if row.secret:
         default = "secret"
     elif row.required:
         default = "needed"
     else:
-        default = "" if row.default is UNSET else f"`{_value(row.default)}`{unit}"
-    return f"| `{row.variable}` | {_escape(row.shape.describe())} | {default} | {_escape(row.doc)} |"
+        default = "" if row.default is UNSET else f"`{_value(row.default)}`"
+    return f"| `{row.variable}` | {_escape(shape)} | {default} | {_escape(row.doc)} |"
+
+
+def _describe(shape: Shape) -> str:
+    """As the shape describes itself, but with what is inside of mappings."""
+    if isinstance(shape, MapOf):
+        return f"mapping to {_describe(shape.value)}"
+    if isinstance(shape, ListOf):
+        return f"list of {_describe(shape.item)}"
+    if isinstance(shape, OneOf):
+        return " or ".join(_describe(one) for one in shape.shapes)
+    if isinstance(shape, Struct):
+        names = ", ".join(f"`{key.name}`" + ("" if key.required else "?") for key in shape.keys)
+        return "{" + names + (", …" if shape.open_ else "") + "}"
+    return shape.describe().removeprefix("a ").removeprefix("an ")
 
 
 def _sources() -> Iterator[tuple[str, str]]:
