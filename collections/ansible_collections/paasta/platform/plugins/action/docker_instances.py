@@ -9,10 +9,12 @@ from typing import Any
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.arguments import ARGUMENTS
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.docker_instances import run
 from ansible_collections.paasta.platform.plugins.plugin_utils.bulk_action import BulkAction
+from ansible_collections.paasta.platform.plugins.plugin_utils.secrets import providers
 
 
 class ActionModule(BulkAction):
     argument_spec = ARGUMENTS
 
     def run_local(self, args: dict[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
-        return run(args, check_mode, diff)
+        with providers(self, args) as found:
+            return run(args, check_mode, diff, found)

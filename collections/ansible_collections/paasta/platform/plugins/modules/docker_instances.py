@@ -21,7 +21,17 @@ description:
     finished by the next; of two runs for one cluster the second waits.
 extends_documentation_fragment:
   - paasta.platform.docker_fleet
+  - paasta.platform.secret_providers
 options:
+  soa_dir:
+    description:
+      - The soa-configs directory, where the secrets of the instances are.
+      - Only those of instances that this run starts containers of are decrypted, in the memory of this process, and
+        not in check mode. When one cannot be, no container is touched.
+    type: path
+  secret_environment:
+    description: The environment whose secrets the cluster has. When not given, it is named like O(cluster).
+    type: str
   proxies:
     description: The hosts whose Envoy sends requests to the instances; see P(paasta.platform.proxies#filter).
     type: list
@@ -71,12 +81,18 @@ options:
     type: int
     default: 31999
 attributes:
+  action:
+    support: partial
+    description: Runs on the controller, in Ansible's own process, when the connection is local.
+    details: >-
+      Elsewhere (delegated to another host, with C(become), C(async) or C(environment)) secrets can come from HashiCorp
+      Vault only: the passwords of Ansible Vault and lookups do not leave the controller.
   check_mode:
     support: full
     description: Looks at what runs and says what would be done.
   diff_mode:
     support: full
-    description: One diff for each instance that differs, with what makes the difference.
+    description: One diff for each instance that differs, with what makes the difference; of secrets, names and digests.
   idempotent:
     support: full
     description: A second run changes nothing.
@@ -91,6 +107,7 @@ EXAMPLES = r"""
     cluster: "{{ paasta_cluster }}"
     instances: "{{ paasta_plan.plan.docker.instances }}"
     undeployed: "{{ paasta_plan.plan.undeployed }}"
+    soa_dir: "{{ paasta_soa_dir }}"
     namespaces: "{{ paasta_plan.plan.mesh.namespaces }}"
     only: "{{ paasta_plan.plan.only }}"
     hosts: "{{ hostvars | paasta.platform.docker_hosts(groups['docker_hosts']) }}"
@@ -143,11 +160,13 @@ lost:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.arguments import ARGUMENTS
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.docker_instances import run
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_vault import opened
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    result = run(module.params, module.check_mode, module._diff)
+    with opened(module.params) as providers:
+        result = run(module.params, module.check_mode, module._diff, providers)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

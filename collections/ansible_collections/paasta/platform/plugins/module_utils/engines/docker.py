@@ -11,11 +11,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.frozen import FrozenDict
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import HealthCheck, Instance, Version
+
+from . import docker_secrets
 
 #: Capabilities that PaaSTA takes from every container unless ``cap_add`` keeps them (PaaSTA: ``utils.CAPS_DROP``).
 CAPABILITIES_DROPPED = (
@@ -40,8 +43,8 @@ NOT_CARRIED_OUT = frozenset({
     "bounce_health_params", "bounce_overprovision_factor", "constraints", "crypto_keys", "datastore_credentials",
     "deploy_blacklist", "deploy_whitelist", "extra_constraints", "extra_docker_args", "fs_group", "gpus", "host_port",
     "iam_role", "lifecycle", "max_instances", "min_instances", "node_selectors", "node_selectors_preferred",
-    "persistent_volumes", "projected_sa_volumes", "secret_volumes", "service_account_name",
-    "sidecar_resource_requirements", "ssm_secrets", "topology_spread_constraints", "uses_bulkdata",
+    "persistent_volumes", "projected_sa_volumes", "service_account_name", "sidecar_resource_requirements",
+    "ssm_secrets", "topology_spread_constraints", "uses_bulkdata",
 })  # fmt: skip
 
 
@@ -79,8 +82,11 @@ def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     if version is None:
         raise CannotRender(f"{instance.id}: deploy group {instance.deploy_group} has not been marked for deployment")
     _refuse(instance)
-    container = _container(instance, version, facts)
-    config_sha = _config_sha(container, instance.force_bounce)
+    secrets, problems = docker_secrets.render(instance)
+    if problems:
+        raise CannotRender("\n".join(f"{instance.id}: {problem}" for problem in problems))
+    container = _container(instance, version, facts, secrets)
+    config_sha = _config_sha(container, secrets, instance.force_bounce)
     container["Labels"] |= {"paasta_config_sha": config_sha}
     return {
         "service": instance.service,
@@ -96,14 +102,35 @@ def render(instance: Instance, facts: Facts) -> dict[str, Any]:
         "bounce_margin_factor": instance.bounce.margin_factor,
         "drain_seconds": 0 if instance.drain_method == "noop" else instance.drain_delay,
         "container": container,
+        "secrets": secrets,
     }
 
 
-def replica_body(container: Mapping[str, Any], *, host: str, port: int, container_port: int) -> dict[str, Any]:
-    """The create body of one replica: the instance's, with its host and its port on that host."""
+def replica_body(
+    container: Mapping[str, Any],
+    *,
+    host: str,
+    port: int,
+    container_port: int,
+    secret_env: Mapping[str, str] = FrozenDict(),
+    secret_directories: Mapping[str, str] = FrozenDict(),
+) -> dict[str, Any]:
+    """The create body of one replica: the instance's, with its host and its port on that host.
+
+    :param secret_env: cleartext by variable.
+    :param secret_directories: directory in the container → directory on the host that holds its files.
+    """
     body = copy.deepcopy(dict(container))
-    body["Env"] = sorted([*body["Env"], f"PAASTA_HOST={host}", f"PAASTA_HOST_PORT={port}"])
+    own = {"PAASTA_HOST": host, "PAASTA_HOST_PORT": str(port), **secret_env}
+    body["Env"] = sorted([*body["Env"], *(f"{name}={value}" for name, value in own.items())])
     body["HostConfig"]["PortBindings"] = {f"{container_port}/tcp": [{"HostPort": str(port)}]}
+    if secret_directories:
+        # Mounts, not Binds, for those make a source that is missing: after a reboot of the host the container would
+        # start with an empty directory instead of not at all.
+        body["HostConfig"]["Mounts"] = [
+            {"Type": "bind", "Source": source, "Target": target, "ReadOnly": True}
+            for target, source in sorted(secret_directories.items())
+        ]
     return body
 
 
@@ -118,12 +145,6 @@ def warnings(instance: Instance) -> list[str]:
 
 
 def _refuse(instance: Instance) -> None:
-    secrets = sorted(name for name, value in instance.env.items() if value.startswith(("SECRET(", "SHARED_SECRET(")))
-    if secrets:
-        raise CannotRender(
-            f"{instance.id}: env {', '.join(secrets)}: SECRET() and SHARED_SECRET() have no provider yet; "
-            "the container would get the reference instead of the secret"
-        )
     if "service" in instance.keys:
         raise CannotRender(f"{instance.id}: service: engine docker does not run another service's image")
     if instance.drain_method not in ("noop", "hacheck"):
@@ -137,17 +158,18 @@ def _refuse(instance: Instance) -> None:
         raise CannotRender(f"{instance.id}: healthcheck_mode https: engine docker can check http, tcp and cmd")
 
 
-def _container(instance: Instance, version: Version, facts: Facts) -> dict[str, Any]:
+def _container(instance: Instance, version: Version, facts: Facts, secrets: Mapping[str, Any]) -> dict[str, Any]:
+    environment = _environment(instance, version, facts)
     return {
         "Image": f"{facts.registry}/{version.docker_image}",
-        "Env": [f"{name}={value}" for name, value in sorted(_environment(instance, version, facts).items())],
+        "Env": [f"{name}={value}" for name, value in sorted(environment.items()) if name not in secrets["env"]],
         "Entrypoint": _entrypoint(instance.cmd),
         "Cmd": list(instance.args) or None,
         "ExposedPorts": {f"{instance.container_port}/tcp": {}},
-        "Labels": _labels(instance, version),
+        "Labels": _labels(instance, version) | docker_secrets.label(secrets, instance.service),
         "Healthcheck": _healthcheck(instance.healthcheck, instance.container_port),
         "StopTimeout": 10,
-        "HostConfig": _host_config(instance, facts),
+        "HostConfig": _host_config(instance, facts, {file["directory"] for file in secrets["files"]}),
     }
 
 
@@ -225,7 +247,7 @@ def _test(check: HealthCheck, port: int) -> list[str]:
     return ["CMD", PROBE_MOUNT, "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{port}{check.uri}"]
 
 
-def _host_config(instance: Instance, facts: Facts) -> dict[str, Any]:
+def _host_config(instance: Instance, facts: Facts, secret_directories: Set[str]) -> dict[str, Any]:
     keep = set(instance.cap_add)
     return {
         "Memory": int(instance.mem * MIB),
@@ -243,13 +265,14 @@ def _host_config(instance: Instance, facts: Facts) -> dict[str, Any]:
             "Type": "json-file",
             "Config": {"max-size": facts.log_max_size, "max-file": str(facts.log_max_file)},
         },
-        "Binds": _binds(instance, facts),
+        "Binds": _binds(instance, facts, secret_directories),
     }
 
 
-def _binds(instance: Instance, facts: Facts) -> list[str]:
+def _binds(instance: Instance, facts: Facts, secret_directories: Set[str]) -> list[str]:
     """Mounts by container path: the instance's own win over the cluster's (PaaSTA: ``get_volumes``)."""
     binds = {volume.split(":")[1]: volume for volume in facts.volumes}
+    binds = {path: volume for path, volume in binds.items() if path.rstrip("/") not in secret_directories}
     if instance.healthcheck and instance.healthcheck.mode in ("http", "tcp"):
         binds[PROBE_MOUNT] = f"{facts.probe}:{PROBE_MOUNT}:ro"
     for volume in instance.extra_volumes:
@@ -257,7 +280,7 @@ def _binds(instance: Instance, facts: Facts) -> list[str]:
     return [binds[path] for path in sorted(binds)]
 
 
-def _config_sha(container: dict[str, Any], force_bounce: str | None) -> str:
+def _config_sha(container: dict[str, Any], secrets: Mapping[str, Any], force_bounce: str | None) -> str:
     """``config`` and 8 hex digits over everything but the version (PaaSTA: ``get_config_hash``).
 
     Leaving the version out keeps the sha stable from deploy to deploy, so that "only the code changed" can be seen.
@@ -267,4 +290,6 @@ def _config_sha(container: dict[str, Any], force_bounce: str | None) -> str:
     environment = [variable for variable in container["Env"] if not variable.startswith(versioned)]
     covered = {**container, "Image": None, "Env": environment, "Labels": labels}
     text = json.dumps(covered, sort_keys=True) + (force_bounce or "")
+    if docker_secrets.references(secrets):
+        text += json.dumps(secrets, sort_keys=True)
     return "config" + hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]

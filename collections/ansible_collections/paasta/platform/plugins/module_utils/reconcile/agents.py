@@ -10,6 +10,7 @@ import json
 import os
 import pkgutil
 import socket
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,25 +29,27 @@ class AgentError(Exception):
 
 
 class HostAgent:
-    """Talks to the agent on one host, which is started at the first request."""
+    """Talks to the agent on one host, which is started at the first request. Thread-safe: one request at a time."""
 
     def __init__(self, name: str, channel: Channel) -> None:
         self.name = name
         self._channel = channel
         self._conversation: tuple[Process, io.BufferedReader] | None = None
+        self._turn = threading.Lock()
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """One request.
+        """One request. No error holds any of the arguments: they may be secrets.
 
         :raises Unreachable: when the host does not answer.
         :raises AgentError: when it cannot do what is asked.
         """
-        process, reader = self._conversation or self._start()
-        try:
-            process.socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
-            line = reader.readline()
-        except OSError as error:
-            raise Unreachable(f"{self.name} ({self._channel.url}): {error}; {process.failure()}") from error
+        with self._turn:
+            process, reader = self._conversation or self._start()
+            try:
+                process.socket.sendall(json.dumps({"do": do, **arguments}).encode() + b"\n")
+                line = reader.readline()
+            except OSError as error:
+                raise Unreachable(f"{self.name} ({self._channel.url}): {error}; {process.failure()}") from error
         if not line:
             raise Unreachable(f"{self.name} ({self._channel.url}): {process.failure()}")
         answer: dict[str, Any] = json.loads(line)

@@ -8,6 +8,8 @@ from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.engines.ports import DEFAULT_RANGE
 
+from .secrets import PROVIDER_ARGUMENTS
+
 HOST_OPTIONS = {
     "name": {"type": "str", "required": True},
     "url": {"type": "str", "required": True},
@@ -31,6 +33,9 @@ INFO_ARGUMENTS: dict[str, Any] = {
 }
 ARGUMENTS: dict[str, Any] = {
     **INFO_ARGUMENTS,
+    **PROVIDER_ARGUMENTS,
+    "soa_dir": {"type": "path"},
+    "secret_environment": {"type": "str"},
     "proxies": {"type": "list", "elements": "dict", "default": [], "options": PROXY_OPTIONS},
     "prune_guard": {"type": "float", "default": 0.5},
     "lost_guard": {"type": "float", "default": 0.5},

@@ -14,12 +14,15 @@ from typing import Any
 from ansible_collections.paasta.platform.plugins.module_utils.engines import bounce
 
 from .difference import Difference
-from .replicas import FAILED, HEALTHY, STARTING, STOPPED, Replica, config_changes, drifted
+from .replicas import FAILED, HEALTHY, STARTING, STOPPED, Replica, config_changes, drifted, secret_changes
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One instance of the plan. ``container`` is None for an instance that is no longer declared (0 replicas)."""
+    """One instance of the plan. ``container`` is None for an instance that is no longer declared (0 replicas).
+
+    ``secrets`` is as in :mod:`~.engines.docker_secrets`: names and digests.
+    """
 
     id: str
     git_sha: str
@@ -33,6 +36,7 @@ class Wanted:
     bounce_margin_factor: float
     drain_seconds: float
     container: Mapping[str, Any] | None
+    secrets: Mapping[str, Any]
 
     @classmethod
     def parse(cls, id: str, plan: Mapping[str, Any]) -> Wanted:
@@ -50,12 +54,17 @@ class Wanted:
             bounce_margin_factor=plan["bounce_margin_factor"],
             drain_seconds=plan["drain_seconds"],
             container=plan["container"],
+            secrets=plan["secrets"],
         )
 
     @classmethod
     def nothing(cls, id: str) -> Wanted:
         """For replicas whose instance is no longer declared: all are drained and removed."""
-        return cls(id, "", "", "", 0, "", 0, (), "crossover", 1.0, 30.0, None)
+        return cls(id, "", "", "", 0, "", 0, (), "crossover", 1.0, 30.0, None, {"env": {}, "files": []})
+
+    @property
+    def service(self) -> str:
+        return self.id.partition(".")[0]
 
     @property
     def version(self) -> tuple[str, str, str]:
@@ -113,6 +122,11 @@ def decide(
     )
 
 
+def missing(wanted: Wanted, target: Mapping[str, int], replicas: Sequence[Replica]) -> int:
+    """How many containers will have to be started in all, whenever the bounce method allows it."""
+    return sum(_keep(wanted, target, replicas)[1].values())
+
+
 def _keep(
     wanted: Wanted, target: Mapping[str, int], replicas: Sequence[Replica]
 ) -> tuple[list[Replica], dict[str, int]]:
@@ -157,6 +171,8 @@ def difference(wanted: Wanted, target: Mapping[str, int], replicas: Sequence[Rep
         found.add("image_version", first.image_version or None, wanted.image_version or None)
         found.add("config_sha", first.config_sha, wanted.config_sha)
         changes = config_changes(wanted.container, first.inspect) | drifted(wanted.container, first.inspect)
+        for name, (before, after) in secret_changes(wanted.secrets, wanted.service, first.inspect).items():
+            changes[name] = (before, after or changes.get(name, (None, None))[1])
         for name, (before, after) in changes.items():
             found.add(name, before, after)
     if wanted.replicas:

@@ -15,16 +15,21 @@ from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.engines.placement import Demand, NoHost, place
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.errors import InvalidConfigs
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import SecretRef
 
 from .agents import AgentError, HostAgent, lock
 from .channel import Channel, Unreachable
-from .decision import Wanted, decide, difference
+from .cleartext import Cleartexts, Resolve
+from .decision import Wanted, decide, difference, missing
 from .difference import Difference
 from .fleet import Fleet, Host, HostError
-from .libraries import missing
+from .handover import Handover, NoSecret
+from .libraries import missing as missing_libraries
 from .proxies import Proxies, Proxy
 from .replicas import HEALTHY, STARTING, Replica
 from .rollout import Rollout, Task
+from .secrets import Provider, SecretErrors, resolve
 
 
 class Refused(Exception):
@@ -36,29 +41,59 @@ class Session:
     """What a run works with."""
 
     fleet: Fleet
+    handover: Handover
     agents: dict[str, HostAgent]
     proxies: list[Proxy]
     lost: dict[str, str]
     warnings: list[str]
 
 
-def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
-    """Reconcile. ``args`` is as in :data:`~.arguments.ARGUMENTS`; returns the module's result."""
+def run(args: Mapping[str, Any], check_mode: bool, diff: bool, providers: Mapping[str, Provider]) -> dict[str, Any]:
+    """Reconcile. ``args`` is as in :data:`~.arguments.ARGUMENTS`; returns the module's result.
+
+    :param providers: who decrypts secrets, by name (:mod:`~.secrets`).
+    """
+    cleartexts = Cleartexts(_resolver(args, providers))
+    result: dict[str, Any] = cleartexts.redact_all(_run(args, check_mode, diff, cleartexts))
+    return result
+
+
+def _run(args: Mapping[str, Any], check_mode: bool, diff: bool, cleartexts: Cleartexts) -> dict[str, Any]:
     try:
-        with _session(args, args["lost_guard"]) as session:
+        with _session(args, args["lost_guard"], cleartexts) as session:
             return _reconcile(session, args, check_mode, diff)
     except Unreachable as error:
         return {"failed": True, "msg": f"{error}. What was begun is finished by the next run"}
+    except NoSecret as error:
+        return {"failed": True, "msg": f"{error}\nNo container was touched"}
     except (Refused, AgentError, HostError, NoHost, ValueError) as error:
         return {"failed": True, "msg": str(error)}
+
+
+def _resolver(args: Mapping[str, Any], providers: Mapping[str, Provider]) -> Resolve:
+    def decrypt(wanted: Iterable[SecretRef]) -> Mapping[SecretRef, bytes]:
+        if not args["soa_dir"]:
+            names = ", ".join(secret.file for secret in wanted)
+            raise NoSecret(f"argument soa_dir is missing, where the secrets are that the instances use: {names}")
+        environment = args["secret_environment"] or args["cluster"]
+        try:
+            return resolve(wanted, soa_dir=args["soa_dir"], environment=environment, providers=providers)
+        except (SecretErrors, InvalidConfigs) as error:
+            raise NoSecret(str(error)) from None
+
+    return decrypt
+
+
+def _decrypts_nothing(wanted: Iterable[SecretRef]) -> Mapping[SecretRef, bytes]:
+    raise NoSecret(f"{', '.join(secret.file for secret in wanted)}: looking needs no cleartext")
 
 
 def gather(args: Mapping[str, Any]) -> dict[str, Any]:
     """Look only. ``args`` is as in :data:`~.arguments.INFO_ARGUMENTS`; returns the module's result."""
     try:
-        with _session({**args, "proxies": []}, lost_guard=1.0) as session:
+        with _session({**args, "proxies": []}, 1.0, Cleartexts(_decrypts_nothing)) as session:
             wanted = {id: Wanted.parse(id, plan) for id, plan in args["instances"].items()}
-            replicas = _grouped(session.fleet.observe(), args["only"])
+            replicas = _grouped(_observe(session), args["only"])
             for id in replicas.keys() - wanted.keys() - set(args["undeployed"]):
                 wanted[id] = Wanted.nothing(id)
             rows = [row(wanted[id], replicas.get(id, []), args, "") for id in sorted(wanted)]
@@ -67,24 +102,25 @@ def gather(args: Mapping[str, Any]) -> dict[str, Any]:
                 short["problem"] = "; ".join(filter(None, [short["problem"], _unseen(session)]))
             emit("rows", rows=rows)
             return {"changed": False, "instances": rows, "warnings": session.warnings, "lost": session.lost}
-    except (Refused, Unreachable, HostError, ValueError) as error:
+    except (Refused, Unreachable, AgentError, HostError, ValueError) as error:
         return {"failed": True, "msg": str(error)}
 
 
 @contextmanager
-def _session(args: Mapping[str, Any], lost_guard: float) -> Iterator[Session]:
+def _session(args: Mapping[str, Any], lost_guard: float, cleartexts: Cleartexts) -> Iterator[Session]:
     """Connect to the hosts that answer; too many that do not are a broken network, not lost hosts.
 
     :raises Refused: when more than the guarded share is lost.
     """
-    if problem := missing():
+    if problem := missing_libraries():
         raise Refused(problem)
     hosts = [Host(h["name"], h["address"], h.get("pool") or "default", Channel.parse(h["url"])) for h in args["hosts"]]
     port_range = (args.get("first_port", 0), args.get("last_port", 0))
-    fleet = Fleet(hosts, args["cluster"], port_range)
     channels = {host.name: host.channel for host in hosts}
     channels |= {proxy["name"]: Channel.parse(proxy["url"]) for proxy in args["proxies"]}
     agents = {name: HostAgent(name, channel) for name, channel in channels.items()}
+    handover = Handover(agents, args["cluster"], cleartexts)
+    fleet = Fleet(hosts, args["cluster"], port_range, handover)
     try:
         fleet.connect()
         lost = [f"  {reason}" for _name, reason in sorted(fleet.lost.items())]
@@ -97,7 +133,7 @@ def _session(args: Mapping[str, Any], lost_guard: float) -> Iterator[Session]:
             f"{name} does not answer, its replicas are placed on other hosts: {reason}"
             for name, reason in sorted(fleet.lost.items())
         ]
-        session = Session(fleet, agents, [], dict(fleet.lost), warnings)
+        session = Session(fleet, handover, agents, [], dict(fleet.lost), warnings)
         _find_proxies(session, args["proxies"])
         yield session
     finally:
@@ -131,7 +167,7 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
         emit("step", subject=f"cluster {fleet.cluster}", text="taking the lock")
         lock((session.agents[name] for name in fleet.hosts), fleet.cluster, args["lock_timeout"])
         emit("done", subject=f"cluster {fleet.cluster}", text="locked")
-    observed = fleet.observe()
+    observed = _observe(session)
     replicas = _grouped(observed, args["only"])
     wanted = {id: Wanted.parse(id, plan) for id, plan in sorted(args["instances"].items())}
     for id in _to_prune(wanted, replicas, args):
@@ -149,6 +185,9 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
         rows += _unmarked(args, replicas)
         emit("rows", rows=rows)
         return _result(changed, tasks, rows, session, diff)
+    starting = [t for id, t in tasks.items() if missing(t.wanted, t.target, replicas.get(id, []))]
+    session.handover.prepare(task.wanted.secrets for task in starting)
+    _remove_leftovers(session, observed)
     rollout = Rollout(fleet, proxies, tasks, args["timeout"])
     changed = rollout.run()
     replicas = _grouped(fleet.observe(), args["only"])
@@ -165,6 +204,23 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
         # Ansible prints all of a failed result: what went wrong must not drown in what went well.
         del result["instances"]
     return result
+
+
+def _observe(session: Session) -> list[Replica]:
+    """What runs; a container whose secret files its host has lost does not count as healthy.
+
+    Such a host has been tidied by hand: after a reboot its containers do not even run.
+    """
+    observed = session.fleet.observe()
+    hosts = {replica.host for replica in observed if session.handover.mounted(replica)}
+    session.fleet.without_files, _leftovers = session.handover.look(observed, hosts)
+    return session.fleet.observe() if session.fleet.without_files else observed
+
+
+def _remove_leftovers(session: Session, observed: list[Replica]) -> None:
+    """Remove the secret files that a killed run has left, or that a host kept while it did not answer."""
+    _gone, leftovers = session.handover.look(observed, session.fleet.hosts)
+    session.handover.clean(leftovers)
 
 
 def _grouped(replicas: Iterable[Replica], only: Iterable[str]) -> dict[str, list[Replica]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -20,9 +20,11 @@ except ImportError:
 from ansible_collections.paasta.platform.plugins.module_utils.engines.docker import replica_body
 from ansible_collections.paasta.platform.plugins.module_utils.engines.ports import NoPort, allocate
 
+from .agents import AgentError
 from .channel import Channel, Unreachable
 from .docker_api import connect
-from .replicas import Replica, parse_time, read
+from .handover import Handover, NoSecret, mounts
+from .replicas import HEALTHY, STARTING, UNHEALTHY, Replica, parse_time, read
 
 #: How often another port is tried when a program that is no container holds the one allocated.
 PORT_ATTEMPTS = 5
@@ -44,6 +46,7 @@ class Host:
     :ivar address: where other hosts reach its published ports.
     :ivar clock: how far the host's clock is ahead of this machine's.
     :ivar busy_ports: ports found to be held by something that is no container.
+    :ivar redact: takes secrets out of what the Engine says.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Host:
     clock: timedelta = timedelta()
     ports: set[int] = field(default_factory=set)
     busy_ports: set[int] = field(default_factory=set)
+    redact: Callable[[str], str] = str
 
     @property
     def api(self) -> docker.APIClient:
@@ -74,30 +78,39 @@ class Host:
         try:
             return function(*args, **kwargs)
         except docker.errors.APIError as error:
-            raise HostError(f"{self.name}: {action}: {error.explanation or error}") from error
+            raise HostError(self.redact(f"{self.name}: {action}: {error.explanation or error}")) from error
         except docker.errors.DockerException as error:
-            raise HostError(f"{self.name}: {action}: {error}") from error
+            raise HostError(self.redact(f"{self.name}: {action}: {error}")) from error
         except (requests.exceptions.RequestException, OSError) as error:
-            raise Unreachable(f"{self.name}: {action}: {error}") from error
+            raise Unreachable(self.redact(f"{self.name}: {action}: {error}")) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A replica to be: its host, its name, and the create body and port of its instance."""
+    """A replica to be: its host, its name, and the create body, port and ``secrets`` of its instance."""
 
     host: str
     name: str
     container: Mapping[str, Any]
     container_port: int
+    secrets: Mapping[str, Any]
 
 
 class Fleet:
-    """The reachable hosts of a group, for one cluster and one run."""
+    """The reachable hosts of a group, for one cluster and one run.
 
-    def __init__(self, hosts: Iterable[Host], cluster: str, port_range: tuple[int, int]) -> None:
+    :ivar lost: why a host does not answer, by name.
+    :ivar without_files: ids of containers whose secret files are gone: they run on, and would not start again.
+    """
+
+    def __init__(self, hosts: Iterable[Host], cluster: str, port_range: tuple[int, int], handover: Handover) -> None:
         self.cluster = cluster
         self.hosts = {host.name: host for host in hosts}
+        for host in self.hosts.values():
+            host.redact = handover.redact
         self.lost: dict[str, str] = {}
+        self.without_files: set[str] = set()
+        self._handover = handover
         self._seen: dict[str, Replica] = {}
         self._port_range = port_range
         self._allocation = threading.Lock()
@@ -151,10 +164,17 @@ class Fleet:
                 inspect = host.api.inspect_container(container["Id"])
             except docker.errors.NotFound:
                 continue  # it was removed since it was listed
-            replicas.append(read(inspect, host.name, host.address, now))
+            replicas.append(self._read(inspect, host, now))
         published = {port["PublicPort"] for item in containers for port in item["Ports"] if "PublicPort" in port}
         host.ports = published | {replica.port for replica in replicas}
         return replicas
+
+    def _read(self, inspect: Mapping[str, Any], host: Host, now: datetime) -> Replica:
+        replica = read(inspect, host.name, host.address, now)
+        if replica.container in self.without_files and replica.state in (HEALTHY, STARTING):
+            detail = "its secret files are gone from the host, it would not start again"
+            return replace(replica, state=UNHEALTHY, detail=detail)
+        return replace(replica, detail=self._handover.redact(replica.detail)) if replica.detail else replica
 
     def pull(self, images: Mapping[str, Collection[str]]) -> dict[tuple[str, str], str]:
         """Make images present: host → images. Returns (host, image) → the reason, for those that cannot be had."""
@@ -168,13 +188,34 @@ class Fleet:
 
     def create(self, wanted: Iterable[Creation]) -> list[str | HostError | Unreachable]:
         """Create and start replicas; for each, in order, the container's id or why it does not run."""
+        wanted = list(wanted)
+        try:
+            self._handover.prepare(creation.secrets for creation in wanted)
+        except NoSecret as error:
+            return [HostError(str(error)) for _creation in wanted]
         return list(self._pool.map(_try(self._create), wanted))
 
     def _create(self, wanted: Creation) -> str:
+        host = self.hosts[wanted.host]
+        try:
+            environment = self._handover.environment(wanted.secrets)
+            directories = self._handover.write(host.name, wanted.name, wanted.secrets)
+        except AgentError as error:
+            raise HostError(f"create {wanted.name}: secret files: {error}") from error
+        try:
+            return self._start(wanted, environment, directories)
+        except (HostError, Unreachable):
+            self._handover.remove(host.name, directories.values())
+            raise
+
+    def _start(self, wanted: Creation, environment: Mapping[str, str], directories: Mapping[str, str]) -> str:
         host, name = self.hosts[wanted.host], wanted.name
         for _attempt in range(PORT_ATTEMPTS):
             port = self._allocate(host, name)
-            body = replica_body(wanted.container, host=host.name, port=port, container_port=wanted.container_port)
+            body = replica_body(
+                wanted.container, host=host.name, port=port, container_port=wanted.container_port,
+                secret_env=environment, secret_directories=directories,
+            )  # fmt: skip
             created = host.call(f"create {name}", host.api.create_container_from_config, body, name)
             try:
                 host.call(f"start {name}", host.api.start, created["Id"])
@@ -209,9 +250,10 @@ class Fleet:
                     host.call(f"stop {replica.name}", host.api.stop, replica.container)
                 host.call(f"remove {replica.name}", host.api.remove_container, replica.container, v=True, force=True)
             except (HostError, Unreachable) as error:
-                gone = isinstance(error.__cause__, docker.errors.NotFound)
-                done(None if gone else error)
-                return
+                if not isinstance(error.__cause__, docker.errors.NotFound):
+                    done(error)
+                    return
+            self._handover.remove(host.name, mounts(replica))
             done(None)
 
         self._removals.submit(work)
@@ -220,7 +262,7 @@ class Fleet:
         """The last lines that a container wrote."""
         host = self.hosts[replica.host]
         output = host.call("read logs", lambda: host.api.logs(replica.container, tail=LOG_LINES, stream=False))
-        return output.decode(errors="replace").strip() or "(the container wrote nothing)"
+        return host.redact(output.decode(errors="replace").strip()) or "(the container wrote nothing)"
 
 
 def _connect(host: Host) -> None:

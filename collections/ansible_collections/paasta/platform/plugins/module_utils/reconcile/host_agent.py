@@ -1,6 +1,6 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the reconciler does on a host beside its Docker Engine: endpoint files, Envoy's view of them, and a lock.
+"""What the reconciler does on a host beside its Docker Engine: files for Envoy, files of secrets, and a lock.
 
 This file is complete in itself and uses only the standard library (Python 3.8): its text is sent to the host's own
 Python and stays there for one run, answering a line of JSON with a line of JSON. So nothing has to be installed on
@@ -9,10 +9,13 @@ hosts, and no version of it can be out of step.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import fcntl
 import http.client
 import json
 import os
+import shutil
 import sys
 import tempfile
 from typing import Any
@@ -92,6 +95,40 @@ def _is_tcp(stats: dict[str, int]) -> bool:
     return stats.get("rq_total", 0) == 0
 
 
+def filesystem(path: str) -> str:
+    """The type of the file system that a path, which need not be there yet, is on."""
+    path, found, mount_point = os.path.realpath(path), "", ""
+    with open("/proc/self/mountinfo") as stream:
+        for line in stream:
+            # Fields: id parent major:minor root mount-point options [optional...] - type source options
+            fields, _dash, rest = line.partition(" - ")
+            point = fields.split()[4].encode().decode("unicode_escape")
+            inside = path == point or path.startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= len(mount_point):
+                mount_point, found = point, rest.split()[0]
+    return found
+
+
+def make_private(directory: str) -> None:
+    """A directory that only its owner may enter, and its parents where they are missing."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.chmod(directory, 0o700)
+
+
+def write_secret(top: str, path: str, content: bytes, mode: int) -> None:
+    """A new file at ``path`` in ``top``. Who may enter ``top`` may read the directories in it, as far as modes say."""
+    directory = top
+    for part in os.path.dirname(path).split("/"):
+        directory = os.path.join(directory, part)
+        if not os.path.isdir(directory):
+            os.mkdir(directory)
+            os.chmod(directory, 0o755)
+    descriptor = os.open(os.path.join(top, path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        os.fchmod(descriptor, mode)
+
+
 class Agent:
     """Answers requests; holds the lock for as long as the process lives."""
 
@@ -123,6 +160,36 @@ class Agent:
         """The endpoint files as they are."""
         names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
         return {"files": {name: read_file(os.path.join(directory, name)) for name in names if not name.startswith(".")}}
+
+    def write_secrets(self, root: str, name: str, files: dict[str, dict[str, str]]) -> dict[str, Any]:
+        """Write files (path → octal ``mode`` and base64 ``content``) to the new directory ``name`` in ``root``."""
+        kind = filesystem(root)
+        if kind not in ("tmpfs", "ramfs"):
+            raise OSError(f"{root} is on a file system of type {kind}, which is not in memory: mount a tmpfs on /run")
+        make_private(os.path.dirname(root))
+        make_private(root)
+        top = os.path.join(root, name)
+        make_private(top)
+        try:
+            for path, file in sorted(files.items()):
+                write_secret(top, path, base64.b64decode(file["content"]), int(file["mode"], 8))
+        except OSError:
+            shutil.rmtree(top, ignore_errors=True)
+            raise
+        return {}
+
+    def list_secrets(self, root: str) -> dict[str, Any]:
+        """The directories of secrets."""
+        return {"names": sorted(os.listdir(root)) if os.path.isdir(root) else []}
+
+    def remove_secrets(self, root: str, names: list[str]) -> dict[str, Any]:
+        """Remove directories of secrets, and ``root`` with the last of them."""
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(os.path.join(root, name))
+        with contextlib.suppress(OSError):
+            os.rmdir(root)
+        return {}
 
 
 def main() -> None:

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.paasta.platform.plugins.module_utils.engines.docker_secrets import describe, read_label
+
+from .cleartext import forms, redact
+
 #: Restarts after which a container that is not healthy is given up as crash-looping.
 CRASH_LOOP_RESTARTS = 3
 
@@ -60,6 +64,8 @@ def read(inspect: Mapping[str, Any], host: str, address: str, now: datetime) -> 
     """
     labels = inspect["Config"]["Labels"]
     state, detail = classify(inspect, now)
+    # A health check or an Engine may say what it was given.
+    detail = redact(detail, forms(value.encode(errors="replace") for value in secret_environment(inspect).values()))
     return Replica(
         container=inspect["Id"],
         name=inspect["Name"].lstrip("/"),
@@ -105,6 +111,13 @@ def classify(inspect: Mapping[str, Any], now: datetime) -> tuple[str, str]:
     return HEALTHY, ""
 
 
+def secret_environment(inspect: Mapping[str, Any]) -> dict[str, str]:
+    """The cleartext that the Engine keeps of a container: by variable, what came from secrets."""
+    secrets = read_label(inspect["Config"]["Labels"])
+    variables = (variable.partition("=")[::2] for variable in inspect["Config"]["Env"] or [])
+    return {name: value for name, value in variables if f"env.{name}" in secrets}
+
+
 def _exit_status(state: Mapping[str, Any]) -> str:
     """Of the last run; while the container runs again, the Engine says 0."""
     return f", last exit status {state['ExitCode']}" if state.get("ExitCode") else ""
@@ -130,7 +143,9 @@ def drifted(wanted: Mapping[str, Any], inspect: Mapping[str, Any]) -> dict[str, 
 def config_changes(wanted: Mapping[str, Any], inspect: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What of a container's configuration differs from the plan: name → (running, plan); the reason of a bounce."""
     config, changes = inspect["Config"], {}
-    for name, (before, after) in _environment_changes(config["Env"] or [], wanted["Env"]).items():
+    hidden = secret_environment(inspect)
+    environment = [variable for variable in config["Env"] or [] if variable.partition("=")[0] not in hidden]
+    for name, (before, after) in _environment_changes(environment, wanted["Env"]).items():
         changes[f"env.{name}"] = (before, after)
     for key, name in (("Entrypoint", "cmd"), ("Cmd", "args")):
         # What the plan leaves to the image is the image's to say.
@@ -146,6 +161,15 @@ def config_changes(wanted: Mapping[str, Any], inspect: Mapping[str, Any]) -> dic
         if key in ("paasta_registrations", "paasta_weight") and config["Labels"].get(key) != after:
             changes[key.removeprefix("paasta_")] = (config["Labels"].get(key), after)
     return changes
+
+
+def secret_changes(
+    secrets: Mapping[str, Any], service: str, inspect: Mapping[str, Any]
+) -> dict[str, tuple[str | None, str | None]]:
+    """What of a container's secrets differs from the plan's ``secrets``: names and digests, never values."""
+    before, after = read_label(inspect["Config"]["Labels"]), describe(secrets, service)
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return {name: (before.get(name), after.get(name)) for name in changed}
 
 
 def _plain(value: Any) -> Any:

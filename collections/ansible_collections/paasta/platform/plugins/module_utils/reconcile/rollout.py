@@ -202,7 +202,7 @@ class Rollout:
         taken = {replica.name for replica in replicas}
         names = (name for number in range(10**6) if (name := f"{prefix}.{number}") not in taken)
         requests = [
-            Creation(host, next(names), wanted.container, wanted.container_port)
+            Creation(host, next(names), wanted.container, wanted.container_port, wanted.secrets)
             for host, count in sorted(decision.create.items())
             for _replica in range(count)
         ]

@@ -136,7 +136,6 @@ def test_rendering_twice_gives_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        (", env: {TOKEN: SECRET(token)}", "web.main: env TOKEN: SECRET"),
         (", net: host", "web.main: net 'host'"),
         (", healthcheck_mode: https", "web.main: healthcheck_mode https"),
     ],

@@ -47,6 +47,7 @@ def wanted(**changes: Any) -> Wanted:
         "bounce_margin_factor": 1.0,
         "drain_seconds": 30,
         "container": CONTAINER,
+        "secrets": {"env": {}, "files": []},
     }
     return Wanted.parse("web.main", plan | changes)
 
