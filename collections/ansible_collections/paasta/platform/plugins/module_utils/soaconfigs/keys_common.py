@@ -18,6 +18,7 @@ COUNT = Scalar(("integer",), minimum=0)
 SECONDS = Scalar(("number",), minimum=0)
 PERIOD = Scalar(("number",), above=0)
 RATIO = Scalar(("number",), minimum=0, maximum=1)
+PERCENT = Scalar(("integer",), minimum=1, maximum=100)
 PORT = Scalar(("integer",), minimum=1, maximum=65535)
 STRINGS = ListOf(STR)
 ANY_MAP = MapOf(Any_())
@@ -161,7 +162,9 @@ COMMON_KEYS = (
     Key("node_selectors", _SELECTORS, "node labels to require"),
     Key(
         "node_selectors_preferred",
-        items(Key("weight", INT, "1-100", required=True), Key("preferences", _SELECTORS, "labels", required=True)),
+        items(
+            Key("weight", PERCENT, "strength", required=True), Key("preferences", _SELECTORS, "labels", required=True)
+        ),
         "node labels to prefer",
     ),
     Key("monitoring", MONITORING_OVERRIDES, "overrides of monitoring.yaml", {}, restarts=False),

@@ -151,7 +151,7 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Any of several shapes; of those that fit the value's kind, the first explains what is wrong."""
+    """Any of several shapes; of those that fit the value's kind, the one that fits furthest explains what is wrong."""
 
     shapes: tuple[Shape, ...]
 
@@ -169,7 +169,7 @@ class OneOf:
         # A problem further inside means that the value is of that shape's kind, so that explanation is the useful one.
         inside = [found for found in explanations if all(len(problem[0]) > len(path) for problem in found)]
         if inside:
-            for problem in inside[0]:
+            for problem in max(inside, key=lambda found: min(len(problem[0]) for problem in found)):
                 report(*problem)
         else:
             report(path, f"{show(value)} is not {self.describe()}", "")
