@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.marking import ARGUMENT_SPEC, run
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.deployment_record import ARGUMENT_SPEC, run
 from ansible_collections.paasta.platform.plugins.plugin_utils.bulk_action import BulkAction
 
 

@@ -7,20 +7,57 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: deployments
-short_description: Mark versions for deployment, start and stop instances
+short_description: Mark versions for deployment, roll back, start and stop instances
 version_added: 0.1.0
 author: The paasta authors (@paasta)
 description:
-  - Writes C(deployments.json) (version 2) of any number of services in a soa-configs directory. It is the record of
-    which version each deploy group runs, and of which instances are stopped. Nothing is deployed by it.
+  - Changes the record of which version each deploy group runs, and of which instances are stopped, for any number of
+    services. Nothing is deployed by it.
   - Everything is checked first. A service, deploy group, instance or cluster that does not exist is refused, all of
-    them at once, and then no file is written.
+    them at once, and then nothing is written.
   - Files are replaced atomically, and only when their content changes. Runs at the same time take turns.
 options:
   soa_dir:
     description: The soa-configs directory.
     type: path
     required: true
+  record:
+    description:
+      - Where the record is kept.
+      - V(files) is C(deployments.json) of each service in the soa-configs directory.
+      - V(soa_configs_git) is the same files, committed and pushed to the repository that the directory is a checkout
+        of. The commit has nothing else in it. When somebody else has pushed, the change is made again on top of theirs.
+      - V(tags) is PaaSTA's tags in each service's own repository. The tags of one repository are pushed all or none,
+        and C(deployments.json) is made of them afterwards. What C(deployments.json) has marked or stopped, and no tag
+        says, is written as tags along with the first change.
+    type: str
+    choices: [files, soa_configs_git, tags]
+    default: files
+  remote:
+    description:
+      - With O(record=soa_configs_git), the remote to push to.
+      - The default is that of the branch that is checked out, else C(origin). A repository without any remote is only
+        committed to.
+    type: str
+  branch:
+    description: With O(record=soa_configs_git), the remote's branch, by default the upstream of what is checked out.
+    type: str
+  by:
+    description: Who asks for it, for the history and the commit message. The default is the user and this machine.
+    type: str
+  git_url:
+    description:
+      - With O(record=tags), the repository of each service whose C(service.yaml) has no C(git_url).
+      - C({service}) in it is filled in.
+    type: str
+  git_timeout:
+    description: Seconds that one git command may take.
+    type: float
+    default: 60
+  git_concurrency:
+    description: Repositories that are listed or pushed to at the same time.
+    type: int
+    default: 16
   marks:
     description:
       - Versions to mark for deployment.
@@ -46,6 +83,28 @@ options:
       image_version:
         description: Tells images of the same commit apart.
         type: str
+  rollbacks:
+    description:
+      - Deploy groups to roll back. The version that was marked is remembered as one not to go back to, with
+        O(record=tags) by PaaSTA's C(-rollback) tag.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      service:
+        description: Name of the service.
+        type: str
+        required: true
+      deploy_group:
+        description: The deploy group.
+        type: str
+        required: true
+      git_sha:
+        description: The commit to go back to, by default the last that was marked and not rolled back itself.
+        type: str
+      image_version:
+        description: Of that commit; by default the one it was last marked with.
+        type: str
   controls:
     description: Instances to start, stop or bounce. What is not given stays as it is.
     type: list
@@ -57,19 +116,24 @@ options:
         type: str
         required: true
       instance:
-        description: Name of the instance.
-        type: str
+        description: Names of instances; of a Tron job they are C(job.action).
+        type: list
+        elements: str
         required: true
       cluster:
-        description: Cluster of the instance.
+        description: Cluster of the instances.
         type: str
         required: true
       desired_state:
-        description: Whether the instance should run.
+        description:
+          - Whether the instance should run.
+          - A stop holds until it is lifted, for versions that are marked later too; in PaaSTA it holds for one version.
         type: str
         choices: [start, stop]
       force_bounce:
-        description: A token, usually a timestamp. When it changes, the instance is replaced, and if nothing else did.
+        description:
+          - A token, usually a timestamp. When it changes, the instance is replaced, and if nothing else did.
+          - With O(record=tags) it must be a time, C(YYYYmmddTHHMMSS).
         type: str
       only_if_absent:
         description:
@@ -89,13 +153,18 @@ attributes:
     support: full
   idempotent:
     description: A second run with the same arguments changes nothing.
-    support: full
+    support: partial
+    details:
+      - A rollback without O(rollbacks[].git_sha) goes back one more version each time.
   platform:
     description: Where it runs.
     support: full
     platforms: posix
 requirements:
   - PyYAML
+  - git 2.29 or newer, unless O(record=files)
+seealso:
+  - module: paasta.platform.deployments_from_git
 """
 
 EXAMPLES = r"""
@@ -107,12 +176,22 @@ EXAMPLES = r"""
         deploy_group: prod.main
         git_sha: 3f786850e387550fdab836ed7e6dc881de23001b
 
-- name: Stop an instance
+- name: Back to the last good version, recorded in the soa-configs repository
+  paasta.platform.deployments:
+    soa_dir: /srv/soa-configs
+    record: soa_configs_git
+    rollbacks:
+      - service: web
+        deploy_group: prod.main
+
+- name: Stop two instances, recorded in web's own repository
   paasta.platform.deployments:
     soa_dir: /etc/soa-configs
+    record: tags
+    git_url: git@git.example.org:services/{service}
     controls:
-      - service: reports
-        instance: nightly
+      - service: web
+        instance: [main, canary]
         cluster: prod
         desired_state: stop
 
@@ -129,7 +208,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 services:
-  description: The services whose record changed, or would change in check mode.
+  description: The services whose C(deployments.json) changed, or would change in check mode.
   returned: success
   type: list
   elements: str
@@ -165,10 +244,50 @@ marks:
       description: The commit that was marked before, if one was.
       type: str
       returned: always
+rollbacks:
+  description: What was rolled back, in the order it was asked for.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: Name of the service.
+      type: str
+      returned: always
+    deploy_group:
+      description: The deploy group.
+      type: str
+      returned: always
+    docker_image:
+      description: Image of the version that is marked now, without a registry.
+      type: str
+      returned: always
+    git_sha:
+      description: The commit that is marked now.
+      type: str
+      returned: always
+    image_version:
+      description: Its image version, if there is one.
+      type: str
+      returned: always
+    from_git_sha:
+      description: The commit that was marked before.
+      type: str
+      returned: always
+    from_image_version:
+      description: Its image version, if there is one.
+      type: str
+      returned: always
+tags:
+  description: With O(record=tags), the tags that were pushed, by service.
+  returned: success
+  type: dict
+  sample:
+    web: [refs/tags/paasta-prod.main-20260102T030405-deploy]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.marking import ARGUMENT_SPEC, run
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.deployment_record import ARGUMENT_SPEC, run
 
 
 def main() -> None:

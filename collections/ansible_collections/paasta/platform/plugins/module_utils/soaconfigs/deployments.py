@@ -1,24 +1,28 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""deployments.json version 2: which version each deploy group runs, and which instances are stopped.
+"""deployments.json: which version each deploy group runs, and which instances are stopped.
 
-Reading gives typed records; marking is a pure function from one document to the next.
+Reading gives typed records; everything else is a pure function from one document to the next. PaaSTA's tools read the
+sections ``v2`` and, the older of them, ``v1``, by their names, so our own section ``history`` does not disturb them.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import yamldoc
 from .errors import ConfigError
-from .model import Version
+from .model import KeyPath, Version
 from .names import docker_image
 from .shapes import show
 
 FILE = "deployments.json"
+HISTORY_LENGTH = 20  # marks that are remembered of a deploy group
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,29 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """One mark of a deploy group. ``time`` is UTC, ``YYYYmmddTHHMMSS``, empty where nobody kept it."""
+
+    version: Version
+    time: str = ""
+    by: str = ""
+    rolled_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Deployments:
-    """One service's record: versions by deploy group, controls by ``service:cluster.instance``."""
+    """One service's record: versions by deploy group, controls by ``service:cluster.instance``.
+
+    ``by_instance`` has the versions of a record that is of PaaSTA's version 1 only, which knew no deploy groups.
+    """
 
     versions: Mapping[str, Version] = field(default_factory=dict)
     controls: Mapping[str, Control] = field(default_factory=dict)
+    by_instance: Mapping[str, Version] = field(default_factory=dict)
+
+    def version(self, deploy_group: str, key: str) -> Version | None:
+        """What an instance runs; ``key`` is its control_key. None when nobody marked its deploy group."""
+        return self.versions.get(deploy_group) or self.by_instance.get(key)
 
 
 def control_key(service: str, cluster: str, instance: str) -> str:
@@ -59,36 +81,50 @@ def read(file: str, data: bytes) -> tuple[Deployments, list[ConfigError]]:
     document, errors = parse_json(file, data)
     if errors:
         return Deployments(), errors
-
-    def error(key: str, message: str, hint: str = "") -> None:
-        errors.append(ConfigError(file, 0, 0, key, message, hint))
-
-    if "v2" not in document:
-        error("", "has no v2 section", "generate it again with a current version")
-    v2 = _mapping(document, "v2", "", error)
-    versions: dict[str, Version] = {}
-    for group, entry in _mapping(v2, "deployments", "v2.", error).items():
-        version = _version(entry)
-        if version is None:
-            error(f"v2.deployments.{group}", f"{show(entry)} has no docker_image and git_sha, both strings")
-        else:
-            versions[group] = version
-    controls: dict[str, Control] = {}
-    for key, entry in _mapping(v2, "controls", "v2.", error).items():
-        control = _control(entry)
-        if control is None:
-            error(f"v2.controls.{key}", f"{show(entry)} has no desired_state of start or stop")
-        else:
-            controls[key] = control
-    return Deployments(versions, controls), errors
+    problems = _Problems(file, data)
+    if "v2" in document:
+        v2 = problems.mapping(document, ("v2",))
+        versions = problems.read_all(v2, ("v2", "deployments"), _version, "has no docker_image and git_sha")
+        controls = problems.read_all(v2, ("v2", "controls"), _control, "has no desired_state of start or stop")
+        return Deployments(versions, controls), problems.errors
+    if "v1" in document:
+        return _read_v1(document, problems), problems.errors
+    problems.add((), "has no v2 section", "mark a version, or generate it again (playbooks/deployments.yml)")
+    return Deployments(), problems.errors
 
 
-def _mapping(parent: Mapping[str, Any], key: str, prefix: str, error: Any) -> dict[str, Any]:
-    value = parent.get(key, {})
-    if isinstance(value, dict):
-        return value
-    error(prefix + key, f"{show(value)} is not a mapping")
-    return {}
+class _Problems:
+    """Collects what is wrong. JSON is YAML, near enough, so the places are looked up as those of YAML files are, and
+    only when something is wrong: json, which is quicker, keeps no places.
+    """
+
+    def __init__(self, file: str, data: bytes) -> None:
+        self.errors: list[ConfigError] = []
+        self._file, self._data = file, data
+        self._document: yamldoc.Document | None = None
+
+    def add(self, path: KeyPath, message: str, hint: str = "") -> None:
+        if self._document is None:
+            missing = yamldoc.YAML_MISSING or not path
+            self._document = yamldoc.Document(self._file) if missing else yamldoc.parse(self._file, self._data)
+        self.errors.append(self._document.error(path, message, hint))
+
+    def mapping(self, parent: Mapping[str, Any], path: KeyPath) -> dict[str, Any]:
+        value = parent.get(str(path[-1]), {})
+        if isinstance(value, dict):
+            return value
+        self.add(path, f"{show(value)} is not a mapping")
+        return {}
+
+    def read_all(self, parent: Mapping[str, Any], path: KeyPath, reader: Any, message: str) -> dict[str, Any]:
+        found = {}
+        for name, entry in self.mapping(parent, path).items():
+            value = reader(entry)
+            if value is None:
+                self.add((*path, name), f"{show(entry)} {message}")
+            else:
+                found[name] = value
+        return found
 
 
 def _version(entry: Any) -> Version | None:
@@ -109,6 +145,66 @@ def _control(entry: Any) -> Control | None:
     return Control(state, bounce)
 
 
+_V1_IMAGE = re.compile(r".+:paasta-(?P<sha>[0-9a-f]{40})(-(?P<version>.+))?")
+
+
+def _v1(entry: Any) -> tuple[Version, Control] | None:
+    found = _V1_IMAGE.fullmatch(str(entry.get("docker_image"))) if isinstance(entry, dict) else None
+    control = _control({"desired_state": "start", **entry}) if found else None
+    return (Version(found["sha"], entry["docker_image"], found["version"]), control) if found and control else None
+
+
+def _read_v1(document: Mapping[str, Any], problems: _Problems) -> Deployments:
+    """Version 1 names instances, ``web:paasta-prod.main``. Their default deploy group is ``prod.main``."""
+    message = "has no docker_image of the form services-<service>:paasta-<sha>"
+    entries: dict[str, tuple[Version, Control]] = problems.read_all(document, ("v1",), _v1, message)
+    versions, controls, by_instance = {}, {}, {}
+    for key, (version, control) in entries.items():
+        service, _colon, branch = key.partition(":")
+        name = branch.removeprefix("paasta-")
+        versions[name] = by_instance[f"{service}:{name}"] = version
+        controls[f"{service}:{name}"] = control
+    return Deployments(versions, controls, by_instance)
+
+
+def with_v2(
+    document: Mapping[str, Any], record: Deployments, service: str, instances: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
+    """A document of version 1 carried on as version 2; ``instances`` gives the deploy group of (cluster, instance)."""
+    result = _copy(document)
+    for (cluster, name), group in sorted(instances.items()):
+        key = control_key(service, cluster, name)
+        version = record.version(group, key)
+        if version:
+            result["v2"]["deployments"][group] = version_entry(version)
+            result["v2"]["controls"][key] = control_entry(record.controls.get(key, Control()))
+    return result
+
+
+def with_v1(document: Mapping[str, Any], service: str, instances: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """The document with its version 1 made of its version 2; instances whose deploy group is unmarked are left out."""
+    v2 = document["v2"]
+    v1 = {}
+    for (cluster, name), group in sorted(instances.items()):
+        version = v2["deployments"].get(group)
+        if version:
+            control = v2["controls"].get(control_key(service, cluster, name), control_entry(Control()))
+            v1[f"{service}:paasta-{cluster}.{name}"] = {"docker_image": version["docker_image"], **control}
+    return {**document, "v1": v1}
+
+
+def version_entry(version: Version) -> dict[str, Any]:
+    return {
+        "docker_image": version.docker_image,
+        "git_sha": version.git_sha,
+        "image_version": version.image_version,
+    }
+
+
+def control_entry(control: Control) -> dict[str, Any]:
+    return {"desired_state": control.desired_state, "force_bounce": control.force_bounce}
+
+
 def mark(
     document: Mapping[str, Any],
     service: str,
@@ -116,22 +212,70 @@ def mark(
     git_sha: str,
     image_version: str | None,
     instances: Iterable[tuple[str, str]],
+    time: str = "",
+    by: str = "",
 ) -> dict[str, Any]:
     """The document with ``deploy_group`` at ``git_sha``; ``instances`` are the group's (cluster, instance) pairs.
 
     Every instance gets a control, because PaaSTA runs none without; controls that exist stay, so a stopped instance
-    stays stopped.
+    stays stopped. The history changes only when the version does.
     """
     result = _copy(document)
-    result["v2"]["deployments"][deploy_group] = {
-        "docker_image": docker_image(service, git_sha, image_version),
-        "git_sha": git_sha,
-        "image_version": image_version,
-    }
+    version = Version(git_sha, docker_image(service, git_sha, image_version), image_version)
+    before = _version(result["v2"]["deployments"].get(deploy_group))
+    if version != before:
+        # A record that was written without a history begins one with what it knows.
+        known = history(document, deploy_group) or ([Mark(before)] if before else [])
+        _remember(result, deploy_group, [Mark(version, time, by), *known])
+    result["v2"]["deployments"][deploy_group] = version_entry(version)
     for cluster, instance in instances:
-        key = control_key(service, cluster, instance)
-        result["v2"]["controls"].setdefault(key, {"desired_state": "start", "force_bounce": None})
+        result["v2"]["controls"].setdefault(control_key(service, cluster, instance), control_entry(Control()))
     return result
+
+
+def history(document: Mapping[str, Any], deploy_group: str) -> list[Mark]:
+    """The marks of a deploy group, newest first; what is not one of ours is left out."""
+    section = document.get("history")
+    entries = section.get(deploy_group) if isinstance(section, dict) else None
+    marks = []
+    for entry in entries if isinstance(entries, list) else []:
+        version = _version(entry)
+        if version:
+            marks.append(
+                Mark(version, str(entry.get("time", "")), str(entry.get("by", "")), entry.get("rolled_back") is True)
+            )
+    return marks
+
+
+def _remember(result: dict[str, Any], deploy_group: str, marks: list[Mark]) -> None:
+    section = result.get("history")
+    result["history"] = section if isinstance(section, dict) else {}
+    result["history"][deploy_group] = [
+        {**version_entry(m.version), "time": m.time, "by": m.by, "rolled_back": m.rolled_back}
+        for m in marks[:HISTORY_LENGTH]
+    ]
+
+
+def roll_back(document: Mapping[str, Any], deploy_group: str) -> dict[str, Any]:
+    """The document in which the present version of a deploy group is remembered as one not to go back to."""
+    result = _copy(document)
+    version = _version(result["v2"]["deployments"].get(deploy_group))
+    marks = history(document, deploy_group) or ([Mark(version)] if version else [])
+    if marks:
+        newest = marks[0]
+        _remember(result, deploy_group, [Mark(newest.version, newest.time, newest.by, True), *marks[1:]])
+    return result
+
+
+def last_good(marks: Iterable[Mark], present: Version | None) -> Version | None:
+    """The newest version in a history (newest first) that is not the present one and was not rolled back since."""
+    bad = {present}
+    for entry in marks:
+        if entry.rolled_back:
+            bad.add(entry.version)
+        elif entry.version not in bad:
+            return entry.version
+    return None
 
 
 def control(
@@ -149,13 +293,18 @@ def control(
     key = control_key(service, cluster, instance)
     if only_if_absent and key in controls:
         return result
-    entry = {"desired_state": "start", "force_bounce": None, **controls.get(key, {})}
+    entry = {**control_entry(Control()), **controls.get(key, {})}
     if desired_state is not None:
         entry["desired_state"] = desired_state
     if force_bounce is not None:
         entry["force_bounce"] = force_bounce
     controls[key] = entry
     return result
+
+
+def present(document: Mapping[str, Any], deploy_group: str) -> Version | None:
+    """The version that a deploy group is marked with, None when it is not."""
+    return _version(document.get("v2", {}).get("deployments", {}).get(deploy_group))
 
 
 def _copy(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,30 +1,31 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""Write deployments.json of many services at once: what is marked for deployment, started, stopped, bounced.
+"""What is marked for deployment, rolled back, started, stopped and bounced, of many services at once.
 
-Everything asked for is checked against the tree before the first file is touched.
+A request is checked against the tree as a whole before the first change, then carried out on a record: the files
+(``FileRecord``) or the tags of the services' repositories (``tag_record.TagRecord``).
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-import stat
-import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
 
-from . import deployments, keys
+from . import deploy_groups, deployments
+from .deploy_groups import Groups
+from .deployments import Mark, control_key
 from .errors import ConfigError, InvalidConfigs, did_you_mean
-from .files import FOREIGN_TYPES, SoaDir
-from .names import GIT_SHA, IMAGE_VERSION, expand_deploy_group
-from .service import Problems, load_pipeline
+from .files import SoaDir
+from .git_tags import stamp
+from .model import Version
+from .names import GIT_SHA, IMAGE_VERSION
+from .service import Problems
 from .shapes import show
 
-ARGUMENT_SPEC: dict[str, Any] = {
-    "soa_dir": {"type": "path", "required": True},
+ARGUMENTS: dict[str, Any] = {
     "marks": {
         "type": "list",
         "elements": "dict",
@@ -36,13 +37,24 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "image_version": {"type": "str"},
         },
     },
+    "rollbacks": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "service": {"type": "str", "required": True},
+            "deploy_group": {"type": "str", "required": True},
+            "git_sha": {"type": "str"},
+            "image_version": {"type": "str"},
+        },
+    },
     "controls": {
         "type": "list",
         "elements": "dict",
         "default": [],
         "options": {
             "service": {"type": "str", "required": True},
-            "instance": {"type": "str", "required": True},
+            "instance": {"type": "list", "elements": "str", "required": True},
             "cluster": {"type": "str", "required": True},
             "desired_state": {"type": "str", "choices": ["start", "stop"]},
             "force_bounce": {"type": "str"},
@@ -52,110 +64,211 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a service has: deploy group by (cluster, instance), and the groups of its pipeline."""
+# An entry and its name in messages, ``marks[0]``.
+Entry = tuple[str, dict[str, Any]]
 
-    instances: Mapping[tuple[str, str], str]
-    pipeline: frozenset[str]
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The three lists of ARGUMENTS; each control is of one instance."""
+
+    marks: list[Entry]
+    rollbacks: list[Entry]
+    controls: list[Entry]
 
     @property
-    def groups(self) -> set[str]:
-        return {*self.instances.values(), *self.pipeline}
-
-    def of_group(self, group: str) -> list[tuple[str, str]]:
-        return sorted(pair for pair, its_group in self.instances.items() if its_group == group)
+    def entries(self) -> list[Entry]:
+        return [*self.marks, *self.rollbacks, *self.controls]
 
 
-def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
-    """Carry out ARGUMENT_SPEC's request; returns a module result, with ``failed`` and ``msg`` when it was refused."""
-    try:
-        with _locked(args["soa_dir"]) if not check_mode else contextlib.nullcontext():
-            return _run(SoaDir(args["soa_dir"]), args["marks"], args["controls"], check_mode, diff)
-    except InvalidConfigs as error:
-        listed = "\n".join(map(str, error.errors))
-        return {"failed": True, "msg": f"Nothing was written.\n{listed}"}
-    except OSError as error:
-        return {"failed": True, "msg": f"{error.filename or args['soa_dir']}: cannot be written: {error.strerror}"}
+def request(args: Mapping[str, Any]) -> Request:
+    marks, rollbacks, controls = (
+        [(f"{name}[{index}]", entry) for index, entry in enumerate(args[name])]
+        for name in ("marks", "rollbacks", "controls")
+    )
+    one_by_one = [(where, {**entry, "instance": name}) for where, entry in controls for name in entry["instance"]]
+    return Request(marks, rollbacks, one_by_one)
 
 
-def _run(
-    soa: SoaDir, marks: list[dict[str, Any]], controls: list[dict[str, Any]], check_mode: bool, diff: bool
-) -> dict[str, Any]:
-    known = _check(soa, marks, controls)
-    before = {service: _document(soa, service) for service in sorted(known)}
-    after = {service: dict(document) for service, document in before.items()}
-    marked = []
-    # First, because a mark gives every instance of its group a control.
-    first = [entry for entry in controls if entry["only_if_absent"]]
-    for entry in first:
-        after[entry["service"]] = deployments.control(after[entry["service"]], **entry)
-    of_groups = [(entry, group) for entry in marks for group in _groups(entry, known)]
-    for mark, group in of_groups:
-        service = mark["service"]
-        previous = after[service].get("v2", {}).get("deployments", {}).get(group, {})
-        after[service] = deployments.mark(
-            after[service], service, group, mark["git_sha"], mark["image_version"], known[service].of_group(group)
+class Record(Protocol):
+    """Where it is written down what deploy groups run. ValueError when something cannot be written there."""
+
+    def present(self, service: str, deploy_group: str) -> Version | None: ...
+    def history(self, service: str, deploy_group: str) -> list[Mark]: ...
+    def mark(self, service: str, deploy_group: str, git_sha: str, image_version: str | None) -> None: ...
+    def roll_back(self, service: str, deploy_group: str) -> None: ...
+    def control(
+        self,
+        service: str,
+        cluster: str,
+        instance: str,
+        desired_state: str | None,
+        force_bounce: str | None,
+        only_if_absent: bool,
+    ) -> None: ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was marked, and from what to what was rolled back: rows of the module's result."""
+
+    marks: list[dict[str, Any]] = field(default_factory=list)
+    rollbacks: list[dict[str, Any]] = field(default_factory=list)
+
+
+def carry_out(request: Request, known: Mapping[str, Groups], record: Record) -> Outcome:
+    """Bring a checked request to a record; InvalidConfigs with everything that this record cannot do."""
+    errors: list[ConfigError] = []
+    outcome = Outcome()
+
+    def attempt(where: str, change: Any, *arguments: Any) -> None:
+        try:
+            change(*arguments)
+        except ValueError as error:
+            errors.append(ConfigError("", 0, 0, where, str(error)))
+
+    for where, entry in request.marks:
+        for group in [entry["deploy_group"]] if entry["deploy_group"] else known[entry["service"]].used():
+            attempt(where, _mark, entry, group, record, outcome)
+    for where, entry in request.rollbacks:
+        attempt(where, _roll_back, entry, record, outcome)
+    # Those that are only for instances without a control first, so that the others have the last word.
+    for where, entry in sorted(request.controls, key=lambda item: not item[1]["only_if_absent"]):
+        keys = ("service", "cluster", "instance", "desired_state", "force_bounce", "only_if_absent")
+        attempt(where, record.control, *(entry[key] for key in keys))
+    if errors:
+        raise InvalidConfigs(errors)
+    return outcome
+
+
+def _mark(entry: Mapping[str, Any], group: str, record: Record, outcome: Outcome) -> None:
+    service = entry["service"]
+    before = record.present(service, group)
+    record.mark(service, group, entry["git_sha"], entry["image_version"])
+    now = record.present(service, group)
+    if now:
+        row = {"service": service, "deploy_group": group, **deployments.version_entry(now)}
+        outcome.marks.append({**row, "previous_git_sha": before.git_sha if before else None})
+
+
+def _roll_back(entry: Mapping[str, Any], record: Record, outcome: Outcome) -> None:
+    service, group, sha = entry["service"], entry["deploy_group"], entry["git_sha"]
+    bad = record.present(service, group)
+    marks = record.history(service, group)
+    if bad is None:
+        raise ValueError(f"{service} {group}: no version is marked, so there is none to roll back")
+    if sha is None:
+        good = deployments.last_good(marks, bad)
+        if good is None:
+            shas = ", ".join(dict.fromkeys(mark.version.git_sha[:8] for mark in marks))
+            message = f"no earlier version of {service} {group} is known that was not rolled back itself"
+            raise ValueError(f"{message} (known: {shas or bad.git_sha[:8]}); name one with git_sha (-e sha=)")
+        to, version = good.git_sha, good.image_version
+    else:
+        known = [mark.version.image_version for mark in marks if mark.version.git_sha == sha]
+        to, version = sha, entry["image_version"] or (known[0] if known else None)
+    if (to, version) != (bad.git_sha, bad.image_version):
+        record.roll_back(service, group)
+        record.mark(service, group, to, version)
+    now = record.present(service, group) or bad
+    row = {"service": service, "deploy_group": group, **deployments.version_entry(now)}
+    outcome.rollbacks.append({**row, "from_git_sha": bad.git_sha, "from_image_version": bad.image_version})
+
+
+class FileRecord:
+    """deployments.json of each service, as documents that are changed here and written elsewhere."""
+
+    def __init__(self, documents: Mapping[str, dict[str, Any]], known: Mapping[str, Groups], time: datetime, by: str):
+        self.before = dict(documents)
+        self.after = dict(documents)
+        self._known, self._time, self._by = known, stamp(time), by
+
+    @property
+    def changed(self) -> list[str]:
+        return [service for service in self.after if self.after[service] != self.before[service]]
+
+    def texts(self) -> dict[str, str]:
+        """The new text of deployments.json of every service whose record changed."""
+        texts = {}
+        for service in self.changed:
+            document = self.after[service]
+            # PaaSTA's older tools read version 1, so where it exists it must not say something else.
+            if "v1" in document:
+                document = deployments.with_v1(document, service, self._known[service].instances)
+            texts[service] = deployments.dump(document)
+        return texts
+
+    def present(self, service: str, deploy_group: str) -> Version | None:
+        return deployments.present(self.after[service], deploy_group)
+
+    def history(self, service: str, deploy_group: str) -> list[Mark]:
+        return deployments.history(self.after[service], deploy_group)
+
+    def mark(self, service: str, deploy_group: str, git_sha: str, image_version: str | None) -> None:
+        instances = self._known[service].of(deploy_group)
+        self.after[service] = deployments.mark(
+            self.after[service], service, deploy_group, git_sha, image_version, instances, self._time, self._by
         )
-        now = after[service]["v2"]["deployments"][group]
-        names = {"service": service, "deploy_group": group}
-        marked.append({**names, **now, "previous_git_sha": previous.get("git_sha")})
-    for entry in (entry for entry in controls if not entry["only_if_absent"]):
-        after[entry["service"]] = deployments.control(after[entry["service"]], **entry)
-    changed = [service for service in after if after[service] != before[service]]
-    if not check_mode:
-        _write({os.path.join(soa.root, name, deployments.FILE): deployments.dump(after[name]) for name in changed})
-    result: dict[str, Any] = {"changed": bool(changed), "services": changed, "marks": marked}
-    if diff:
-        result["diff"] = [_diff(name, before[name], after[name]) for name in changed]
-    return result
+
+    def roll_back(self, service: str, deploy_group: str) -> None:
+        self.after[service] = deployments.roll_back(self.after[service], deploy_group)
+
+    def control(
+        self,
+        service: str,
+        cluster: str,
+        instance: str,
+        desired_state: str | None,
+        force_bounce: str | None,
+        only_if_absent: bool,
+    ) -> None:
+        # Absent before this request: its marks give every instance of their groups a control.
+        controls = self.before[service].get("v2", {}).get("controls", {})
+        if not (only_if_absent and control_key(service, cluster, instance) in controls):
+            self.after[service] = deployments.control(
+                self.after[service], service, cluster, instance, desired_state, force_bounce
+            )
 
 
-def _groups(mark: Mapping[str, Any], known: Mapping[str, Known]) -> list[str]:
-    """The deploy groups of a mark: the one it names, or every one that an instance of the service uses."""
-    return [mark["deploy_group"]] if mark["deploy_group"] else sorted(set(known[mark["service"]].instances.values()))
-
-
-def _check(soa: SoaDir, marks: list[dict[str, Any]], controls: list[dict[str, Any]]) -> dict[str, Known]:
+def check(soa: SoaDir, request: Request) -> dict[str, Groups]:
     """What is known of every service that is named; InvalidConfigs with everything that names what does not exist."""
     problems = Problems()
-    known: dict[str, Known] = {}
+    known: dict[str, Groups] = {}
 
     def refuse(where: str, key: str, message: str, hint: str = "") -> None:
         problems.errors.append(ConfigError("", 0, 0, f"{where}.{key}", message, hint))
 
-    def service_of(where: str, entry: Mapping[str, Any]) -> Known | None:
+    for where, entry in request.entries:
         name = entry["service"]
         if name not in soa.services:
             refuse(where, "service", f"{show(name)} is not a service", did_you_mean(name, soa.services))
-            return None
-        if name not in known:
-            known[name] = _known(soa, name, problems)
-        return known[name]
-
-    for index, entry in enumerate(marks):
-        where = f"marks[{index}]"
-        service = service_of(where, entry)
-        group, sha, version = entry["deploy_group"], entry["git_sha"], entry["image_version"]
-        if service and group and group not in service.groups:
-            message = f"{show(group)} is not a deploy group of {entry['service']}"
-            refuse(where, "deploy_group", message, did_you_mean(group, service.groups))
-        if not GIT_SHA.fullmatch(sha):
-            refuse(where, "git_sha", f"{show(sha)} is not a git sha", "it must have 40 digits of 0-9 and a-f")
-        if version is not None and not IMAGE_VERSION.fullmatch(version):
-            refuse(where, "image_version", f"{show(version)} is not part of an image tag", "use letters, digits, _.-")
-    for index, entry in enumerate(controls):
-        where = f"controls[{index}]"
-        service = service_of(where, entry)
-        if service:
-            _check_instance(entry, service, lambda *problem, where=where: refuse(where, *problem))
+        elif name not in known:
+            known[name] = deploy_groups.load(soa, name, problems)
+        if "instance" in entry:
+            if name in known:
+                _check_instance(entry, known[name], lambda *problem, where=where: refuse(where, *problem))
+        else:
+            _check_version(entry, known.get(name), lambda *problem, where=where: refuse(where, *problem))
     problems.errors.extend(soa.errors)
     if problems.errors:
         raise InvalidConfigs(problems.errors)
     return known
 
 
-def _check_instance(entry: Mapping[str, Any], service: Known, refuse: Any) -> None:
+def _check_version(entry: Mapping[str, Any], service: Groups | None, refuse: Any) -> None:
+    group, sha, version = entry["deploy_group"], entry["git_sha"], entry["image_version"]
+    if service and group and group not in service.names:
+        message = f"{show(group)} is not a deploy group of {entry['service']}"
+        refuse("deploy_group", message, did_you_mean(group, service.names))
+    if sha is not None and not GIT_SHA.fullmatch(sha):
+        refuse("git_sha", f"{show(sha)} is not a git sha", "it must have 40 digits of 0-9 and a-f")
+    if version is not None and not IMAGE_VERSION.fullmatch(version):
+        refuse("image_version", f"{show(version)} is not part of an image tag", "use letters, digits, _.-")
+    elif version is not None and sha is None:
+        refuse("image_version", "is given without git_sha", "give both")
+
+
+def _check_instance(entry: Mapping[str, Any], service: Groups, refuse: Any) -> None:
     cluster, name = entry["cluster"], entry["instance"]
     if (cluster, name) in service.instances:
         return
@@ -169,96 +282,27 @@ def _check_instance(entry: Mapping[str, Any], service: Known, refuse: Any) -> No
         refuse("instance", f"{show(name)} is not an instance of {entry['service']} in cluster {cluster}", hint)
 
 
-def _known(soa: SoaDir, service: str, problems: Problems) -> Known:
-    """The instances and groups of a service in all clusters. Mistakes in other keys are not marking's concern."""
-    general = soa.yaml(service, "service.yaml") if soa.has(service, "service.yaml") else None
-    inherited = general.value if general else {}
-    problems.errors.extend(general.errors if general else ())
-    instances: dict[tuple[str, str], str] = {}
-    for _kind, cluster, file in soa.instance_files(service, keys.INSTANCE_TYPES | FOREIGN_TYPES):
-        document = soa.yaml(service, file)
-        problems.errors.extend(document.errors)
-        for name, value in document.value.items():
-            if name.startswith("_") or not isinstance(value, dict):
-                continue
-            own = {**inherited, **value}
-            template = own.get("deploy_group") or own.get("branch") or f"{cluster}.{name}"
-            try:
-                group = expand_deploy_group(str(template), cluster=cluster, instance=name, service=service)
-            except ValueError as error:
-                problems.errors.append(document.error((name, "deploy_group"), str(error)))
-                continue
-            instances[cluster, name] = group
-    return Known(instances, load_pipeline(soa, service) or frozenset())
-
-
-def _document(soa: SoaDir, service: str) -> dict[str, Any]:
-    if not soa.has(service, deployments.FILE):
+def read_document(file: str, data: bytes | None, service: str, known: Groups) -> dict[str, Any]:
+    """A record that can be changed, of version 2 if need be by carrying version 1 on; InvalidConfigs when it is
+    broken, for then nobody knows what a change would lose. None, for no file, is a record with nothing in it.
+    """
+    if data is None:
         return {}
-    file = f"{service}/{deployments.FILE}"
-    data, errors = soa.read(service, deployments.FILE)
-    if not errors:
-        document, errors = deployments.parse_json(file, data)
-        # A record of the first version only is carried on; anything else must be readable to be changed.
-        if not errors and "v2" in document:
-            _record, errors = deployments.read(file, data)
+    document, errors = deployments.parse_json(file, data)
+    if not errors and ("v1" in document or "v2" in document):
+        record, errors = deployments.read(file, data)
+        if not errors and "v2" not in document:
+            document = deployments.with_v2(document, record, service, known.instances)
     if errors:
         raise InvalidConfigs(errors)
     return document
 
 
-def _diff(service: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+def diff_of(service: str, before: str, after: str) -> dict[str, str]:
+    """A record's change as Ansible shows it; texts, empty where there is no file."""
     header = f"{service}/{deployments.FILE}"
-    old = deployments.dump(before) if before else ""
-    return {"before_header": header, "after_header": header, "before": old, "after": deployments.dump(after)}
+    return {"before_header": header, "after_header": header, "before": before, "after": after}
 
 
-@contextlib.contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    """Two runs at once take turns; the lock is the directory's and goes away with the process."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError:
-        yield  # SoaDir reports it, in words
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _write(texts: Mapping[str, str]) -> None:
-    """Replace files atomically, all new texts on disk before the first file changes: a full disk changes none."""
-    staged: list[tuple[str, str]] = []
-    try:
-        for path, text in texts.items():
-            target = os.path.realpath(path)
-            staged.append((_stage(target, text), target))
-        while staged:
-            os.replace(*staged[0])
-            staged.pop(0)
-    finally:
-        for temporary, _target in staged:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-
-
-def _stage(target: str, text: str) -> str:
-    """Write a temporary file beside the target, with the target's mode and owner, or the directory's owner."""
-    directory = os.path.dirname(target)
-    exists = os.path.exists(target)
-    status = os.stat(target if exists else directory)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{deployments.FILE}.", dir=directory)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(descriptor, stat.S_IMODE(status.st_mode) if exists else 0o644)
-            with contextlib.suppress(PermissionError):
-                os.fchown(descriptor, status.st_uid, status.st_gid)
-            stream.write(text)
-            stream.flush()
-            os.fsync(descriptor)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    return temporary
+def path_of(root: str, service: str) -> str:
+    return os.path.join(root, service, deployments.FILE)

@@ -72,17 +72,95 @@ def test_what_is_not_ours_is_kept() -> None:
     [
         ("{", "d:1:2: is not valid JSON: Expecting property name enclosed in double quotes"),
         ("[]", "d:1:1: an empty list is not a mapping"),
-        ("{}", "d: has no v2 section; generate it again with a current version"),
-        ('{"v2": {"deployments": 3}}', "d: v2.deployments: 3 is not a mapping"),
-        ('{"v2": {"deployments": {"g": {}}}}',
-         "d: v2.deployments.g: an empty mapping has no docker_image and git_sha, both strings"),
-        ('{"v2": {"controls": {"web:prod.main": {"desired_state": "stopped"}}}}',
-         "d: v2.controls.web:prod.main: a mapping has no desired_state of start or stop"),
+        ("{}", "d: has no v2 section; mark a version, or generate it again (playbooks/deployments.yml)"),
+        ('{"v2": {"deployments": 3}}', "d:1:9: v2.deployments: 3 is not a mapping"),
+        ('{"v2": {"deployments": {\n  "prod.main": {}}}}',
+         "d:2:3: v2.deployments.prod.main: an empty mapping has no docker_image and git_sha"),
+        ('{"v2": {\n\t"controls": {"web:prod.main": {"desired_state": "stopped"}}}}',
+         "d:2:15: v2.controls.web:prod.main: a mapping has no desired_state of start or stop"),
+        ('{"v1": {"web:paasta-prod.main": {"docker_image": "web:latest"}}}',
+         "d:1:9: v1.web:paasta-prod.main: a mapping has no docker_image of the form services-<service>:paasta-<sha>"),
     ],
 )  # fmt: skip
 def test_errors(text: str, expected: str) -> None:
     _record, errors = deployments.read("d", text.encode())
     assert [str(error) for error in errors] == [expected]
+
+
+def test_a_record_of_version_1_only_is_read_by_instance() -> None:
+    image = f"services-web:paasta-{SHA}"
+    v1 = {
+        "web:paasta-prod.main": {"docker_image": image, "desired_state": "stop", "force_bounce": "7"},
+        "web:paasta-prod.batch": {"docker_image": f"{image}-20260101T000000"},
+    }
+    record, errors = deployments.read("d", json.dumps({"v1": v1}).encode())
+    assert errors == []
+    main = Version(SHA, image, None)
+    assert record.version("any.group", "web:prod.main") == main
+    assert record.version("prod.main", "web:other.thing") == main
+    assert record.version("any.group", "web:prod.other") is None
+    assert record.version("any.group", "web:prod.batch") == Version(SHA, f"{image}-20260101T000000", "20260101T000000")
+    assert record.controls["web:prod.main"] == deployments.Control("stop", "7")
+    assert record.controls["web:prod.batch"] == deployments.Control()
+
+    carried_on = deployments.with_v2({"v1": v1}, record, "web", {("prod", "main"): "live", ("prod", "new"): "other"})
+    assert carried_on["v2"]["deployments"] == {"live": deployments.version_entry(main)}
+    assert carried_on["v2"]["controls"] == {"web:prod.main": {"desired_state": "stop", "force_bounce": "7"}}
+
+
+A, B, C = (Version(letter * 40, f"services-web:paasta-{letter * 40}") for letter in "abc")
+
+
+def marks(*versions: Version, bad: tuple[int, ...] = ()) -> list[deployments.Mark]:
+    return [deployments.Mark(version, rolled_back=index in bad) for index, version in enumerate(versions)]
+
+
+@pytest.mark.parametrize(
+    ("history", "present", "good"),
+    [
+        ([], A, None),
+        (marks(A), A, None),
+        (marks(B, A), B, A),
+        (marks(A, B, A, bad=(1,)), A, None),  # B was rolled back to A
+        (marks(C, A, B, A, bad=(2,)), C, A),
+        (marks(A, B, C, bad=(1,)), A, C),
+        (marks(C, B, A, B, bad=(1,)), C, A),  # rolled back the second time it was marked
+        (marks(C, B, A, B, bad=(3,)), C, B),  # marked again since, so it is trusted again
+        (marks(B, B, A), B, A),
+    ],
+)
+def test_the_last_good_version(history: list[deployments.Mark], present: Version, good: Version | None) -> None:
+    assert deployments.last_good(history, present) == good
+
+
+def test_history_is_of_versions_newest_first_and_ends() -> None:
+    document: dict[str, Any] = {}
+    for number in range(30):
+        for _twice in range(2):
+            document = deployments.mark(document, "web", "g", f"{number:040x}", None, [], f"t{number}", "maria")
+    found = deployments.history(document, "g")
+    assert [mark.time for mark in found] == [f"t{number}" for number in reversed(range(10, 30))]
+    assert found[0].by == "maria"
+
+
+def test_history_of_a_record_without_one_begins_with_what_was_marked() -> None:
+    document = deployments.mark({}, "web", "g", SHA, None, [])
+    del document["history"]
+    document = deployments.mark(document, "web", "g", SHA[::-1], None, [], "t")
+    assert [(mark.version.git_sha, mark.time) for mark in deployments.history(document, "g")] == [
+        (SHA[::-1], "t"), (SHA, "")
+    ]  # fmt: skip
+    present = deployments.present(document, "g")
+    assert deployments.last_good(deployments.history(document, "g"), present) == Version(
+        SHA, f"services-web:paasta-{SHA}"
+    )
+
+
+@pytest.mark.parametrize("junk", [3, [], {"g": 3}, {"g": [3, {}, {"git_sha": 1}]}])
+def test_a_history_that_is_not_ours_is_none(junk: Any) -> None:
+    document = {**deployments.mark({}, "web", "g", SHA, None, []), "history": junk}
+    assert deployments.history(document, "g") == []
+    assert deployments.mark(document, "web", "g", SHA[::-1], None, [])["v2"]["deployments"]["g"]["git_sha"] == SHA[::-1]
 
 
 @given(st.binary(max_size=50) | st.text('{}[]":,v2x ', max_size=40).map(str.encode))
