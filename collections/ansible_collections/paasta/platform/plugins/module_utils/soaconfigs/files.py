@@ -24,22 +24,33 @@ SUBDIRECTORIES = ("autotuned_defaults", "secrets")
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_CHUNK = 64 * 1024
+
+
 def read_bytes(path: str) -> bytes:
     """The bytes of a regular file; OSError for anything else (reading a pipe would wait for its writer)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, _FLAGS)
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is not a file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise OSError(errno.EFBIG, f"has more than {MAX_FILE_BYTES // 1024**2} MiB")
-        data = os.read(descriptor, status.st_size + 1)
-        if len(data) != status.st_size:  # a signal, a file system that knows no sizes, or a file that is being written
-            while more := os.read(descriptor, 1024 * 1024):
-                data += more
-        return data
+        data = os.read(descriptor, _CHUNK)
+        # Most files are shorter; a read of a file that returns less has reached its end.
+        return data if 0 < len(data) < _CHUNK else data + _rest(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _rest(descriptor: int) -> bytes:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "is not a file")
+    parts = []
+    size = _CHUNK
+    while part := os.read(descriptor, 1024 * 1024):
+        size += len(part)
+        if size > MAX_FILE_BYTES:
+            raise OSError(errno.EFBIG, f"has more than {MAX_FILE_BYTES // 1024**2} MiB")
+        parts.append(part)
+    return b"".join(parts)
 
 
 class SoaDir:
@@ -118,30 +129,26 @@ class SoaDir:
         data, errors = self.read(service, name)
         return Document(path, errors=errors) if errors else parse(path, data)
 
-    def digest(self, wanted: Callable[[str, str], bool]) -> str:
-        """Read every file that ``wanted(service, name)`` names; a digest of them all, and of the names of all others."""
+    def digest(self, wanted: Callable[[str], bool]) -> str:
+        """Read every file that ``wanted(name)`` names; a digest of them, and of the names of all others."""
         total = hashlib.blake2b(digest_size=32)
         for directory in (*self.services, *([SHARED] if self.shared else []), ""):
-            names = self.files(directory) if directory else self.top
-            paths = set(names)
-            for subdirectory in SUBDIRECTORIES:
-                if directory and subdirectory in names:
-                    paths.update(f"{subdirectory}/{name}" for name in self.below(directory, subdirectory))
-            lines, contents = [directory], []
-            for path in sorted(paths):
-                lines.append(path)
-                if wanted(directory, path):
-                    data = self._digested(directory, path)
-                    lines.append(str(len(data)))
-                    contents.append(data)
-            header = "\0".join(lines).encode("utf-8", "surrogateescape")
+            names = sorted(self.files(directory) if directory else self.top)
+            if directory:
+                for subdirectory in SUBDIRECTORIES:
+                    if subdirectory in names:
+                        names += [f"{subdirectory}/{name}" for name in sorted(self.below(directory, subdirectory))]
+            contents = [self._digested(directory, name) if wanted(name) else None for name in names]
             # Lengths first, so that no two trees give the same sequence of bytes.
-            total.update(b"%d:%b%b" % (len(header), header, b"".join(contents)))
+            lengths = [-1 if data is None else len(data) for data in contents]
+            header = repr((directory, names, lengths)).encode("utf-8", "surrogateescape")
+            total.update(b"%d:%b%b" % (len(header), header, b"".join([data for data in contents if data])))
         return total.hexdigest()
 
-    def _digested(self, directory: str, path: str) -> bytes:
-        data, errors = self.read(directory, path)
-        return str(errors[0]).encode("utf-8", "surrogateescape") if errors else data
+    def _digested(self, directory: str, name: str) -> bytes:
+        path = f"{directory}/{name}" if directory else name
+        data = self._read[path] = self._bytes(path)
+        return data if isinstance(data, bytes) else repr(data).encode()
 
     def instance_files(self, service: str, types: frozenset[str] = FILE_TYPES) -> list[tuple[str, str, str]]:
         """``(type, cluster, file name)`` of every ``<type>-<cluster>.yaml``, sorted."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, NoReturn
 
 
@@ -31,12 +32,18 @@ class FrozenDict(dict[str, Any]):
         return (FrozenDict, (dict(self),))
 
 
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+
+
 def freeze(value: Any) -> Any:
     """The same value, read-only all the way down."""
+    kind = value.__class__
+    if kind in _ATOMS or kind is FrozenDict:
+        return value
     if isinstance(value, Mapping):
-        return FrozenDict({key: freeze(item) for key, item in value.items()})
+        return FrozenDict({intern(k): v if v.__class__ in _ATOMS else freeze(v) for k, v in value.items()})
     if isinstance(value, (list, tuple)):
-        return tuple(freeze(item) for item in value)
+        return tuple([v if v.__class__ in _ATOMS else freeze(v) for v in value])
     return value
 
 

@@ -41,8 +41,8 @@ def leaves(value: Mapping[str, Any], path: KeyPath = ()) -> Iterator[KeyPath]:
 class Layer:
     """One mapping of a document that takes part in a merge.
 
-    ``path`` is where it is in its document, ``under`` where it goes in the merged mapping. ``value``, of which parts may
-    be left out, is read again from the document after pickling.
+    ``path`` is where it is in its document, ``under`` where it goes in the merged mapping. ``value``, of which parts
+    may be left out, is read again from the document after pickling.
     """
 
     __slots__ = ("_value", "document", "path", "under")
@@ -55,12 +55,8 @@ class Layer:
         self.under = under
         self._value = value
 
-    def __getstate__(self) -> tuple[Any, ...]:
-        return self.document, self.path, self.under
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.document, self.path, self.under = state
-        self._value = None
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Layer, (self.document, self.path, self.under)
 
     @property
     def value(self) -> Mapping[str, Any]:
@@ -113,12 +109,8 @@ class Provenance(Mapping[KeyPath, Source]):
         self._defaults = defaults
         self._sources: dict[KeyPath, Source] | None = None
 
-    def __getstate__(self) -> tuple[Any, ...]:
-        return self._merged, self._layers, self._defaults
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._merged, self._layers, self._defaults = state
-        self._sources = None
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Provenance, (self._merged, self._layers, self._defaults)
 
     def _all(self) -> dict[KeyPath, Source]:
         if self._sources is None:

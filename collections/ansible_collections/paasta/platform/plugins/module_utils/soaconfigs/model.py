@@ -17,6 +17,15 @@ from .errors import ConfigError
 KeyPath: TypeAlias = "tuple[str | int, ...]"
 
 
+class _Compact:
+    """Pickles as a call of the class with its fields in order, which takes half the time of setting each by name."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.__class__, tuple([getattr(self, name) for name in self.__slots__])
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a value was written. ``line`` counts from 1; file ``default`` with line 0 is the table of keys."""
@@ -29,7 +38,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class Version(_Compact):
     """What a deploy group runs. ``docker_image`` has no registry: ``services-web:paasta-<sha>[-<image_version>]``."""
 
     git_sha: str
@@ -38,7 +47,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(_Compact):
     """How to tell that a replica is healthy; ``cmd`` is set in mode cmd, ``uri`` always. Times in seconds."""
 
     mode: str  # http, https, tcp or cmd
@@ -51,7 +60,7 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounce:
+class Bounce(_Compact):
     """How replicas are replaced; ``margin_factor`` is the share of ``instances`` that stays up meanwhile."""
 
     method: str  # crossover, brutal, downthenup or upthendown
@@ -59,7 +68,7 @@ class Bounce:
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(_Compact):
     """A directory of the host mounted into the container; ``mode`` is RO or RW."""
 
     container_path: str
@@ -68,7 +77,7 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretUse:
+class SecretUse(_Compact):
     """A secret that an instance uses. ``service`` owns it (``_shared`` for SHARED_SECRET); ``digest`` is of the
     ciphertext for the cluster's environment, in hex: it changes when the secret is rotated and tells nothing of it.
     """
@@ -79,7 +88,7 @@ class SecretUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(_Compact):
     """One runtime configuration of a service in one cluster, with every default filled in.
 
     ``version`` is None only in ``ClusterConfig.undeployed``. ``keys`` is the merged mapping of everything the files
@@ -133,7 +142,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Namespace:
+class Namespace(_Compact):
     """A service's namespace in the mesh: one listener on ``proxy_port`` wherever clients are.
 
     ``proxy_port`` None means discovery without a listener. ``endpoint_timeouts`` maps a path to milliseconds.

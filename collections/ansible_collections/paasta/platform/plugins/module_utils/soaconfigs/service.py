@@ -17,7 +17,6 @@ from .predicates import predicate
 from .shapes import MapOf, Struct, show
 from .yamldoc import Document
 
-
 # The documents of a service that are one mapping of fixed keys, by file name.
 _DOCUMENTS = {
     f"{name}.yaml": keys.DOCUMENTS[name].shape

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import build, checks, deployments, keys
+from . import cache as results
 from .errors import ConfigError, InvalidConfigs, did_you_mean
 from .files import SoaDir
 from .merge import Layer, merge_layers
@@ -54,6 +55,7 @@ def load(
     services: Collection[str] | None = None,
     instance_types: Iterable[str] = ("kubernetes", "eks"),
     settings: Settings | None = None,
+    cache: str | None = None,
 ) -> ClusterConfig:
     """What one cluster should run; raises InvalidConfigs with every error at once.
 
@@ -61,7 +63,9 @@ def load(
     service may name: a mistake in what the cluster does not use does not stop it. ``services`` limits the instances in
     the same way. ``instance_types`` are those that are returned; files of other types are checked.
     """
-    reading = read(soa_dir, clusters=(cluster,), services=services, instance_types=instance_types, settings=settings)
+    reading = read(
+        soa_dir, clusters=(cluster,), services=services, types=instance_types, settings=settings, cache=cache
+    )
     if reading.errors:
         raise InvalidConfigs(reading.errors)
     return reading.configs[cluster]
@@ -72,12 +76,13 @@ def validate(
     settings: Settings | None = None,
     services: Collection[str] | None = None,
     clusters: Collection[str] | None = None,
+    cache: str | None = None,
 ) -> Reading:
     """Everything that is wrong in a tree: all services, clusters and types of instances, or those that are named.
 
     :raises InvalidConfigs: only when the directory itself cannot be read, or has no such service.
     """
-    return read(soa_dir, clusters=clusters, services=services, instance_types=None, settings=settings)
+    return read(soa_dir, clusters=clusters, services=services, types=None, settings=settings, cache=cache)
 
 
 def read(
@@ -85,24 +90,48 @@ def read(
     *,
     clusters: Collection[str] | None,
     services: Collection[str] | None,
-    instance_types: Iterable[str] | None,
+    types: Iterable[str] | None,
     settings: Settings | None,
+    cache: str | None,
 ) -> Reading:
-    """One reading; None is all there are."""
-    reader = _Reader(SoaDir(soa_dir), settings or Settings(), clusters, services, instance_types)
+    """One reading; None is all there are. ``cache`` is a directory for results (``cache.default_directory``)."""
+    soa = SoaDir(soa_dir)
+    bounds = tuple(None if names is None else tuple(sorted(names)) for names in (clusters, services, types))
+    settings = settings or Settings()
     with _collector_paused():
-        return reader.read()
+        name = results.key(soa.root, soa.digest(_is_input), bounds, settings) if cache else ""
+        found = results.get(cache, name) if cache else None
+        if found is None:
+            found = _Reader(soa, settings, *bounds).read()
+            if cache:
+                results.put(cache, name, found)
+    reading: Reading = found
+    return reading
+
+
+def _is_input(name: str) -> bool:
+    """Whether a reading may depend on more than a file's name."""
+    return name[-5:] in (".yaml", ".json")
+
+
+# So many new objects are worth to be taken away from the collector: looking at them once costs it some 30 ms.
+_MANY_OBJECTS = 20_000
 
 
 @contextlib.contextmanager
 def _collector_paused() -> Iterator[None]:
-    """A reading only builds objects that stay: looking for cycles among them takes more than half of its time."""
+    """A reading only builds objects that stay: looking for cycles among them takes more than half of its time.
+
+    For the same reason a large result is frozen: it goes when nobody refers to it, and is never searched for cycles.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if gc.get_count()[0] > _MANY_OBJECTS:
+                gc.freeze()
             gc.enable()
 
 
@@ -113,9 +142,9 @@ class _Reader:
         self,
         soa: SoaDir,
         settings: Settings,
-        clusters: Collection[str] | None,
-        wanted: Collection[str] | None,
-        types: Iterable[str] | None,
+        clusters: tuple[str, ...] | None,
+        wanted: tuple[str, ...] | None,
+        types: tuple[str, ...] | None,
     ) -> None:
         self.soa = soa
         self.settings = settings

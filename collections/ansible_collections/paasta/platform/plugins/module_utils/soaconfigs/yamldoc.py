@@ -56,37 +56,37 @@ class _Unusual(Exception):
     """Something that only the careful reading in ``yamlnodes`` can explain or count."""
 
 
-# What a plain scalar's text means: one of the tags above, a _Typed, or a tag without a value that can be made of it.
-_tags: dict[str, str] = {}
+class _Tags(dict[str, str]):
+    """What a plain scalar's text means, worked out once per process.
 
+    One of the tags above, a _Typed, or a tag that no value can be made of.
+    """
 
-def _tag_of(text: str) -> str:
-    """Resolve and construct a plain scalar once per process."""
-    tag: str = _RESOLVER.resolve(ScalarNode, text, (True, False))
-    construct = CONSTRUCT.get(tag)
-    if tag == STR:
-        result = STR
-    elif tag == MERGE:
-        result = MERGE
-    elif construct is None:
-        result = tag
-    else:
-        try:
-            typed = _Typed(tag)
-            typed.constant = construct(ScalarNode(tag, text))
-            result = typed
-        except (ValueError, OverflowError, KeyError, IndexError, yaml.YAMLError):
-            result = tag
-    if len(_tags) > _CACHE_LIMIT:
-        _tags.clear()
-    _tags[text] = result
-    return result
+    def __missing__(self, text: str) -> str:
+        tag: str = _RESOLVER.resolve(ScalarNode, text, (True, False))
+        construct = CONSTRUCT.get(tag)
+        if tag == STR:
+            tag = STR
+        elif tag == MERGE:
+            tag = MERGE
+        elif construct is not None:
+            try:
+                typed = _Typed(tag)
+                typed.constant = construct(ScalarNode(tag, text))
+                tag = typed
+            except (ValueError, OverflowError, KeyError, IndexError, yaml.YAMLError):
+                pass
+        if len(self) > _CACHE_LIMIT:
+            self.clear()
+        self[text] = tag
+        return tag
 
 
 def _make_loader() -> Any:
     """A loader that only composes nodes. libyaml's parser where PyYAML was built with it; else slower, same nodes."""
     c_parser = getattr(getattr(yaml, "cyaml", None), "CParser", None)
     base: Any = c_parser or yaml.SafeLoader
+    tags = _Tags()
 
     class Composer(base):  # type: ignore[misc]
         if c_parser:
@@ -97,9 +97,7 @@ def _make_loader() -> Any:
 
         def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
             if kind is ScalarNode:
-                if implicit[0]:
-                    return _tags.get(value) or _tag_of(value)
-                return STR
+                return tags[value] if implicit[0] else STR
             return MAP if kind is MappingNode else SEQ
 
     return Composer
@@ -131,13 +129,8 @@ class Document:
         self.errors: list[ConfigError] = [] if errors is None else errors
         self._value: dict[str, Any] | None = None
 
-    def __getstate__(self) -> tuple[str, bytes]:
-        return self.file, self.data
-
-    def __setstate__(self, state: tuple[str, bytes]) -> None:
-        self.file, self.data = state
-        self.errors = []
-        self._value = None
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Document, (self.file, self.data)
 
     @property
     def value(self) -> dict[str, Any]:
@@ -305,11 +298,18 @@ def _child(node: Any, part: str | int) -> tuple[Any, Any] | None:
 
 # What block collections are opened with: indentation and the dashes of nested lists, in UTF-16 with zeros between.
 _INDENTATION = re.compile(rb"[ \t?:\0-]{100,}")
+_HALF = MAX_DEPTH // 2
 
 
 def _may_be_too_deep(data: bytes) -> bool:
     """A cheap upper bound: each level costs a bracket, or a column before anything else in its line."""
-    return data.count(b"[") + data.count(b"{") >= MAX_DEPTH // 2 or _INDENTATION.search(data) is not None
+    count = data.count
+    if count(b"[") + count(b"{") >= _HALF:
+        return True
+    # Indentation of one more column for each level takes so many bytes; without it a level needs a dash or a ?.
+    if len(data) < _HALF * _HALF // 2 and count(b"-") + count(b"?") + count(b"\0") < _HALF:
+        return False
+    return _INDENTATION.search(data) is not None
 
 
 def _depth_exceeded(data: bytes) -> bool:
