@@ -92,7 +92,8 @@ def _merge_into(
 ) -> None:
     for key, item in value.items():
         here = (*path, key)
-        source = Source(document.file, document.lines.get(here, 0))
+        line, column = document.places.get(here, (0, 0))
+        source = Source(document.file, line)
         first = config.sources.setdefault(here, source)
         if key not in target:
             target[key] = {} if isinstance(item, dict) else item
@@ -100,7 +101,7 @@ def _merge_into(
             _merge_into(config, target[key], document, item, here, errors)
         elif json.dumps(item, sort_keys=True) != json.dumps(target[key], sort_keys=True):
             message = f"differs from {first}"
-            errors.append(ConfigError(source.file, source.line, 0, dotted(here), message, "keep one of the two"))
+            errors.append(ConfigError(document.file, line, column, dotted(here), message, "keep one of the two"))
 
 
 @dataclass(frozen=True, slots=True)

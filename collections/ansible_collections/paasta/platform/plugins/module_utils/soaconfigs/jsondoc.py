@@ -20,11 +20,14 @@ _LITERAL = re.compile(r"[^\s,\]}]+")
 
 @dataclass(slots=True)
 class JsonDocument:
-    """One parsed file: ``value`` is a mapping (empty when there are errors), ``lines`` has the line of every key."""
+    """One parsed file.
+
+    ``value`` is a mapping (empty when there are errors); ``places`` has line and column, from 1, of every key and item.
+    """
 
     file: str
     value: dict[str, Any] = field(default_factory=dict)
-    lines: dict[KeyPath, int] = field(default_factory=dict)
+    places: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
     errors: list[ConfigError] = field(default_factory=list)
 
 
@@ -67,7 +70,8 @@ class _Walk:
         self._document = document
         self._text = text
         self._line = 1
-        self._counted = 0
+        self._line_start = 0
+        self._counted = 0  # up to here lines are counted
 
     def value(self, index: int, path: KeyPath, depth: int) -> int:
         """The index behind the value that begins at ``index``."""
@@ -76,7 +80,7 @@ class _Walk:
         if depth > MAX_DEPTH:
             if not self._document.errors:
                 message = f"is nested more than {MAX_DEPTH} levels deep"
-                self._document.errors.append(ConfigError(self._document.file, self._at(index), 0, "", message))
+                self._document.errors.append(ConfigError(self._document.file, *self._at(index), "", message))
             return len(self._text)
         if first == '"':
             return int(scanstring(self._text, index + 1)[1])
@@ -92,20 +96,20 @@ class _Walk:
         while index < len(self._text) and self._text[index] == '"':
             key, end = scanstring(self._text, index + 1)
             here: KeyPath = (*path, key)
-            line = self._at(index)
-            if here in self._document.lines:
-                message = f"duplicate key, first written in line {self._document.lines[here]}"
+            place = self._at(index)
+            if here in self._document.places:
+                message = f"duplicate key, first written in line {self._document.places[here][0]}"
                 self._document.errors.append(
-                    ConfigError(self._document.file, line, 0, dotted(here), message, "keep one of the two")
+                    ConfigError(self._document.file, *place, dotted(here), message, "keep one of the two")
                 )
-            self._document.lines.setdefault(here, line)
+            self._document.places.setdefault(here, place)
             index = self._next(self.value(self._skip(end) + 1, here, depth + 1))
         return index + 1
 
     def _sequence(self, index: int, path: KeyPath, depth: int) -> int:
         index, item = self._skip(index + 1), 0
         while index < len(self._text) and self._text[index] != "]":
-            self._document.lines[(*path, item)] = self._at(index)
+            self._document.places[(*path, item)] = self._at(index)
             index = self._next(self.value(index, (*path, item), depth + 1))
             item += 1
         return index + 1
@@ -119,7 +123,8 @@ class _Walk:
         found = _SPACE.match(self._text, index)
         return found.end() if found else index
 
-    def _at(self, index: int) -> int:
+    def _at(self, index: int) -> tuple[int, int]:
         self._line += self._text.count("\n", self._counted, index)
+        self._line_start = max(self._line_start, self._text.rfind("\n", self._counted, index) + 1)
         self._counted = index
-        return self._line
+        return self._line, index - self._line_start + 1
