@@ -90,7 +90,7 @@ alert_after: 10m
 """,
         **(
             {}
-            if number % 5 == 4
+            if number % 10 >= 8
             else {
                 f"{name}/smartstack.yaml": f"""---
 main:

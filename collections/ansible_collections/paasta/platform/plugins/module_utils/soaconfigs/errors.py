@@ -48,9 +48,17 @@ class InvalidConfigs(Exception):
         return "\n".join([f"{count} error{'' if count == 1 else 's'} in soa-configs:", *map(str, self.errors)])
 
 
+# With so many candidates only those that begin alike and are about as long are compared.
+_MANY = 200
+_MANY_LENGTHS = 2
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The candidate most like ``name``, or an empty string when none is near enough to be a typo of it."""
     names = list(candidates)
+    if len(names) > _MANY:
+        # Comparing with each takes milliseconds, and a mistake that is everywhere is looked up thousands of times.
+        names = [c for c in names if c[:1] == name[:1] and abs(len(c) - len(name)) <= _MANY_LENGTHS]
     for candidate in names:
         if candidate.casefold() == name.casefold():
             return candidate
