@@ -96,7 +96,7 @@ def _port(subject: ServiceSubject, name: str, namespace: Mapping[str, Any]) -> N
     if port is not None and not first <= port <= last:
         message = f"{port} is not from {first} to {last}"
         subject.error(
-            "proxy-port-range", FILE, (name, "proxy_port"), message, "the inventory says paasta_proxy_port_range"
+            "proxy-port-range", FILE, (name, "proxy_port"), message, "the inventory sets it: paasta_proxy_port_range"
         )
 
 

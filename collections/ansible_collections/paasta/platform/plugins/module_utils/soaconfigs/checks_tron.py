@@ -12,12 +12,12 @@ from typing import Any
 
 from . import schedules
 from .errors import did_you_mean, nearest
+from .keys_tron import JOB_NAME
 from .model import KeyPath
 from .shapes import show
 from .subjects import Subject
 
-NAME = re.compile(r"[A-Za-z_][\w-]{0,254}")  # PaaSTA: tron_schema.json, names of jobs and actions
-_NAME_HINT = "use letters, digits, _ and -, at most 255, starting with a letter or _"
+_JOB_NAME = re.compile(JOB_NAME)
 _MASTER = "MASTER"  # Tron's own namespace
 
 _Action = tuple[KeyPath, str, Mapping[str, Any]]
@@ -40,13 +40,12 @@ def actions(job: Mapping[str, Any]) -> Iterator[_Action]:
 
 
 def names(subject: Subject) -> None:
-    if not NAME.fullmatch(subject.instance):
-        subject.error("job-name", (), f"{show(subject.instance)} is not a valid job name", _NAME_HINT)
+    if not _JOB_NAME.fullmatch(subject.instance):
+        hint = "use letters, digits, _ and -, at most 255, beginning with a letter"
+        subject.error("job-name", (), f"{show(subject.instance)} is not a valid job name", hint)
     seen: set[str] = set()
     for path, name, _action in actions(subject.config):
-        if not NAME.fullmatch(name):
-            subject.error("job-name", path, f"{show(name)} is not a valid action name", _NAME_HINT)
-        elif name in seen:
+        if name in seen:
             message = f"action {name} is already defined"
             subject.error("duplicate-action", path, message, "an action name is used once per job")
         seen.add(name)

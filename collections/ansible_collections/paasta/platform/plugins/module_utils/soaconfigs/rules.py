@@ -37,13 +37,13 @@ _ALL = [
             "soa-dir": "the soa-configs directory can be read, and what is asked for exists in it",
             "unreadable-file": "every file and directory can be read",
             "invalid-yaml": "a file is YAML (1.1, a mapping, no tabs, not nested without end)",
-            "invalid-json": "a JSON file is JSON",
             "duplicate-key": "a key is written once per mapping",
             "unknown-key": "every key is known",
             "misplaced-key": "a key belongs to this type of instance",
             "missing-key": "required keys are there",
             "wrong-type": "a value has the type, the bounds and the form of its key",
-            "deployments": "deployments.json has the form that PaaSTA gives it",
+            "deployments": "deployments.json is JSON of the form that PaaSTA gives it",
+            "secret-file": "the file of a secret is JSON, with a ciphertext or a lookup for each environment",
         },
         {
             "unknown-service-key": "a key of service.yaml is known to somebody",
@@ -143,7 +143,7 @@ _ALL = [
     *_group(
         "Tron",
         {
-            "job-name": "names of jobs and actions have letters, digits, _ and -, and do not start with a digit or -",
+            "job-name": "a job name has letters, digits, _ and -, and begins with a letter",
             "duplicate-action": "an action name is used once per job",
             "tron-schedule": "schedule is one that Tron understands, and happens",
             "tron-time-zone": "time_zone is in the time zone database",

@@ -34,7 +34,6 @@ _FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
 )
 _CRON_ITEM = re.compile(r"(?P<low>\d+|\*)(?:-(?P<high>\d+))?(?:/(?P<step>\d+))?")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
-_DURATION = re.compile(r"\d+\s*[a-z]+")
 _INTERVAL = re.compile(r"hourly|\d+\s*(mo|months?|d|days?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?)")
 
 
@@ -60,17 +59,16 @@ def problem(schedule: Any) -> str:
     if not isinstance(schedule, Mapping):
         return "is not a schedule"
     if "type" in schedule:
-        kind, value = schedule["type"], schedule.get("value", "")
-        jitter = schedule.get("jitter")
+        kind = schedule["type"]
         if kind not in _TYPES:
             return f"has type {kind}, which is not one of {', '.join(sorted(_TYPES))}"
-        if jitter is not None and not _DURATION.fullmatch(str(jitter)):
-            return f"has jitter {jitter}, which is not a time such as 10min"
-        return _TYPES[kind](str(value).strip())
+        return _TYPES[kind](str(schedule.get("value", "")).strip())
     if "interval" in schedule:
         return _interval(str(schedule["interval"]).strip())
     if "start_time" in schedule or "days" in schedule:
-        return _daily(f"{schedule.get('start_time', '00:00:00')} {schedule.get('days', '')}".strip())
+        days = schedule.get("days", "")
+        days = "".join(days) if isinstance(days, (list, tuple)) else days
+        return _daily(f"{schedule.get('start_time', '00:00:00')} {days}".strip())
     return "is not a schedule: it has no type"
 
 
