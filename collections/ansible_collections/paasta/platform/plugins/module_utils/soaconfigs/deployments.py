@@ -15,11 +15,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import yamldoc
+from . import jsondoc
 from .errors import ConfigError
 from .model import KeyPath, Version
 from .names import docker_image
 from .shapes import show
+from .yamldoc import dotted
 
 FILE = "deployments.json"
 HISTORY_LENGTH = 20  # marks that are remembered of a deploy group
@@ -94,20 +95,18 @@ def read(file: str, data: bytes) -> tuple[Deployments, list[ConfigError]]:
 
 
 class _Problems:
-    """Collects what is wrong. JSON is YAML, near enough, so the places are looked up as those of YAML files are, and
-    only when something is wrong: json, which is quicker, keeps no places.
-    """
+    """Collects what is wrong. Places are looked for only then: json, which is quicker than jsondoc, keeps none."""
 
     def __init__(self, file: str, data: bytes) -> None:
         self.errors: list[ConfigError] = []
         self._file, self._data = file, data
-        self._document: yamldoc.Document | None = None
+        self._places: dict[KeyPath, tuple[int, int]] | None = None
 
     def add(self, path: KeyPath, message: str, hint: str = "") -> None:
-        if self._document is None:
-            missing = yamldoc.YAML_MISSING or not path
-            self._document = yamldoc.Document(self._file) if missing else yamldoc.parse(self._file, self._data)
-        self.errors.append(self._document.error(path, message, hint))
+        if self._places is None:
+            self._places = jsondoc.parse(self._file, self._data).places
+        line, column = self._places.get(path, (0, 0))
+        self.errors.append(ConfigError(self._file, line, column, dotted(path), message, hint))
 
     def mapping(self, parent: Mapping[str, Any], path: KeyPath) -> dict[str, Any]:
         value = parent.get(str(path[-1]), {})
