@@ -10,7 +10,7 @@ PLAYBOOK := .venv/bin/ansible-playbook -i $(INVENTORY)
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup venv up down nodes bootstrap status
+.PHONY: help setup venv up down nodes bootstrap status docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bootstrap: setup ## Only the roles that turn the nodes into a platform
 
 status: setup ## What really runs, as a table
 	@$(PLAYBOOK) playbooks/status.yml $(ARGS)
+
+docs: setup ## Write docs/schemas and the reference pages from the tables of keys and settings
+	@.venv/bin/python tests/tools/generate_reference.py
 
 down: setup ## Remove everything that `make up` made (KEEP_CACHES=1 keeps images, downloads and Docker Engine)
 	@$(PLAYBOOK) playbooks/down.yml $(if $(KEEP_CACHES),-e keep_caches=true) $(ARGS)

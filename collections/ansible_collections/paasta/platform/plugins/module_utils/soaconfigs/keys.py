@@ -22,6 +22,7 @@ from .keys_common import COUNT, STR
 from .keys_custom import ANY_CUSTOM, CUSTOM_TYPES, CustomType, custom_types
 from .keys_documents import DEPLOY, MONITORING, NAMESPACE_KEYS, SERVICE_KEYS, STEP
 from .keys_instance import CONTAINER_TYPES, INSTANCE_KEYS, INSTANCE_TYPES, LONG_RUNNING_TYPES
+from .keys_monitoring import MONITORING_OVERRIDES
 from .keys_records import AUTHENTICATING, AUTHORIZATION, DEPENDENCIES, DEPLOYMENTS, ROLLBACK, SECRET
 from .keys_tron import ACTION, JOB, JOB_NAME, MASTER
 from .names import NAMESPACE_NAME
@@ -36,15 +37,18 @@ __all__ = [
     "DEPLOY",
     "DOCUMENTS",
     "INSTANCE",
+    "INSTANCE_KEYS",
     "INSTANCE_TYPES",
     "JOB",
     "LONG_RUNNING_TYPES",
     "MASTER",
     "MONITORING",
+    "MONITORING_OVERRIDES",
     "NAMESPACE",
     "RETIRED_TYPES",
     "ROLLBACK",
     "SERVICE",
+    "SERVICE_KEYS",
     "STEP",
     "TEMPLATE",
     "CustomType",
@@ -83,7 +87,10 @@ _TUNED_DISK = Scalar(("number",), minimum=128)
 
 def _autotuned(struct: Struct) -> Struct:
     rows = tuple(
-        replace(key, shape=_TUNED_DISK) if key.name == "disk" else key for key in struct.keys if key.name in _TUNED
+        # What the machine does not say it does not know, so there is no default.
+        replace(key, shape=_TUNED_DISK if key.name == "disk" else key.shape, default=UNSET)
+        for key in struct.keys
+        if key.name in _TUNED
     )
     return Struct(rows, needs=tuple(key.name for key in rows))
 

@@ -67,7 +67,7 @@ class Scalar:
         elif self.minimum is not None:
             text += f" of at least {self.minimum}"
         elif self.above is not None:
-            text += f" greater than {self.above}"
+            text += f" greater than {self.above}" + ("" if self.maximum is None else f" and at most {self.maximum}")
         return text
 
     def check(self, value: Any, path: KeyPath, report: Report) -> None:
