@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "collections"))
+sys.path[:0] = [str(ROOT / "collections"), str(Path(__file__).resolve().parent)]
 
 import settings_reference  # noqa: E402
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import keys  # noqa: E402
