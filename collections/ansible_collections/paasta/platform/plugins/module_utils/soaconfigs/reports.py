@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -32,7 +33,16 @@ def text(errors: Sequence[ConfigError], warnings: Sequence[ConfigError], counts:
         lines += [f"  {_line(level, problem)}" for level, problem in group]
     if lines:
         lines.append("")
-    return "\n".join([*lines, summary(errors, warnings, counts)]) + "\n"
+    return _writable("\n".join([*lines, summary(errors, warnings, counts)]) + "\n")
+
+
+def _dumped(value: dict[str, Any]) -> str:
+    return _writable(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _writable(said: str) -> str:
+    """Names of files that are no UTF-8 are shown with escapes, which in JSON mean themselves."""
+    return said.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _line(level: str, problem: ConfigError) -> str:
@@ -82,7 +92,7 @@ def record(problem: ConfigError) -> dict[str, Any]:
 
 
 def as_json(errors: Sequence[ConfigError], warnings: Sequence[ConfigError], counts: Counts) -> str:
-    return json.dumps(document(errors, warnings, counts), indent=2, ensure_ascii=False) + "\n"
+    return _dumped(document(errors, warnings, counts))
 
 
 def sarif(errors: Sequence[ConfigError], warnings: Sequence[ConfigError], counts: Counts) -> str:
@@ -128,7 +138,7 @@ def _sarif_result(level: str, problem: ConfigError, index: Mapping[str, int]) ->
         "message": {"text": f"{said}; {problem.hint}" if problem.hint else said},
     }
     if problem.file:
-        place: dict[str, Any] = {"artifactLocation": {"uri": quote(problem.file), "uriBaseId": _ROOT}}
+        place: dict[str, Any] = {"artifactLocation": {"uri": quote(os.fsencode(problem.file)), "uriBaseId": _ROOT}}
         if problem.line:
             place["region"] = {"startLine": problem.line, "startColumn": problem.column}
         result["locations"] = [{"physicalLocation": place}]
@@ -150,7 +160,9 @@ def junit(errors: Sequence[ConfigError], warnings: Sequence[ConfigError], counts
     root = ElementTree.Element("testsuites", {"name": "soa-configs", **totals})
     suite = ElementTree.SubElement(root, "testsuite", {"name": "soa-configs", "time": "0", **totals})
     for file, (wrong, odd) in sorted(cases.items()):
-        case = ElementTree.SubElement(suite, "testcase", {"classname": "soa-configs", "name": file, "time": "0"})
+        case = ElementTree.SubElement(
+            suite, "testcase", {"classname": "soa-configs", "name": _printable(file), "time": "0"}
+        )
         if wrong:
             # One element: several in one test case are not in every reader's dialect.
             failure = ElementTree.SubElement(case, "failure", {"message": _printable(_heading(wrong)), "type": "error"})
