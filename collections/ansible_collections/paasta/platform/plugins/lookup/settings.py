@@ -16,6 +16,7 @@ description:
     list or a mapping where the setting wants one, as the arguments of a module do.
   - Settings of machines (such as C(paasta_address)) are not returned, nor are secrets (such as C(paasta_vault_token)).
     Hand a secret to the module that needs it by itself.
+  - Every setting with its type, default and meaning is in C(docs/settings-reference.md) of the project.
   - A variable C(paasta_*) that is no setting gets a warning, for it may be a misspelt one.
 options:
   _terms:
@@ -24,10 +25,6 @@ options:
     type: list
     elements: str
     default: []
-seealso:
-  - name: Settings
-    description: Every setting with its type, default and meaning is in C(docs/settings-reference.md) of the project.
-    link: https://github.com/paasta/paasta/blob/main/docs/settings-reference.md
 """
 
 EXAMPLES = r"""

@@ -238,6 +238,26 @@ def _git_config(result: Translation, key: str, value: Any, source: str) -> None:
         result.attention.append(Note(key, source, "check paasta_git_url; other repositories of git_config are left"))
 
 
+def _custom_resources(result: Translation, key: str, value: Any, source: str) -> None:
+    """PaaSTA's list, by the type that files begin with."""
+    types: dict[str, Any] = {}
+    for item in value if isinstance(value, list) else [value]:
+        names = item.get("kube_kind") if isinstance(item, dict) else None
+        prefix = item.get("file_prefix") if isinstance(item, dict) else None
+        if not isinstance(names, dict) or not isinstance(prefix, str) or prefix in types:
+            text = "not written: an item lacks file_prefix or kube_kind, or two have the same file_prefix"
+            result.attention.append(Note(key, source, text))
+            return
+        parts = {
+            "group": item.get("group"),
+            "version": item.get("version"),
+            "kind": names.get("singular"),
+            "plural": names.get("plural"),
+        }
+        types[prefix] = {name: part for name, part in parts.items() if part is not None}
+    _take(result, _TAKEN[key], key, types, source)
+
+
 def _pdb(result: Translation, key: str, value: Any, source: str) -> None:
     _take(result, _TAKEN[key], key, value, source)
     if value == 0 and "pdb_max_unavailable" in result.values:
@@ -259,6 +279,7 @@ _CONVERT: dict[str, Callable[[Translation, str, Any, str], None]] = {
     "marathon_servers": _marathon_servers,
     "paasta_native": _paasta_native,
     "git_config": _git_config,
+    "kubernetes_custom_resources": _custom_resources,
     "pdb_max_unavailable": _pdb,
     "secret_provider": _secret_provider,
 }

@@ -101,6 +101,12 @@ DEPLOYS = (
             "files"),
     Setting("git_url", GIT_URL, "repository of a service that has no git_url; `{service}` stands for its name",
             paasta=("git_config",)),
+    Setting("git_timeout", number(above=0), "time that one git command may take", 60, "s"),
+    Setting("git_concurrency", POSITIVE, "repositories that are listed or pushed to at the same time", 16),
+    Setting("soa_configs_remote", STR, "for `soa_configs_git`: the remote to push to; by default that of the branch "
+            "that is checked out, else origin"),
+    Setting("soa_configs_branch", STR, "for `soa_configs_git`: the remote's branch; by default the upstream of the one "
+            "that is checked out"),
     Setting("deploy_timeout", POSITIVE, "time that one deploy may take to reach the plan, once images are there", 600,
             "s"),
     Setting("lost_guard", RATIO, "the largest share of Docker hosts that may be down; beyond it a deploy is refused",
@@ -209,7 +215,8 @@ KUBERNETES = (
             {}, paasta=("pool_node_affinities",)),
     Setting("supported_storage_classes", STRINGS, "storage classes that persistent_volumes may name", [],
             paasta=("supported_storage_classes",)),
-    Setting("custom_resource_types", CUSTOM_RESOURCES, "kinds of custom resources that are instance types", [],
+    Setting("custom_resource_types", CUSTOM_RESOURCES, "instance type → the custom resource that it is; its files are "
+            "`<type>-<cluster>.yaml`", {},
             paasta=("kubernetes_custom_resources",)),
     Setting("custom_resource_owners", mapping(STR), "custom instance type → the owner in its label", {},
             paasta=("cr_owners",)),

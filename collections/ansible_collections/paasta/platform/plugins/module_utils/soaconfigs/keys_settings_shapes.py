@@ -81,27 +81,19 @@ TOKEN_SETTINGS = Struct(
         Key("expiration_seconds", POSITIVE, "life of the token"),
     )
 )
-# Open: what else a kind says is between it and its operator.
-CUSTOM_RESOURCES = ListOf(
+CUSTOM_RESOURCES = MapOf(
     Struct(
         (
-            Key("file_prefix", STR, "instance type: its files are <file_prefix>-<cluster>.yaml", required=True),
-            Key("version", STR, "API version", required=True),
-            Key("group", STR, "API group", required=True),
-            Key(
-                "kube_kind",
-                Struct(
-                    (
-                        Key("plural", STR, "resource name", required=True),
-                        Key("singular", STR, "kind", required=True),
-                    )
-                ),
-                "names",
-                required=True,
-            ),
-        ),
-        open_=True,
-    )
+            Key("group", STR, "API group"),
+            Key("version", STR, "API version"),
+            Key("kind", STR, "kind"),
+            Key("plural", STR, "name of the resource in URLs"),
+            Key("pool", STR, "pool of instances that name none"),
+            Key("registration", STR, "registration of instances that name none, from {service} and {instance}"),
+        )
+    ),
+    key_pattern=r"^[a-z][a-z0-9_]*$",
+    key_says="the name of a type (a-z, 0-9 and _)",
 )
 LOGIN = Struct((Key("path", STR, "login", required=True), Key("data", OPEN, "credentials", required=True)))
 MARATHON_SERVERS = ListOf(

@@ -73,6 +73,10 @@ class Settings:
 
     deployments_record: str = _default("deployments_record")  # files, soa_configs_git or tags
     git_url: str | None = _default("git_url")
+    git_timeout: float = _default("git_timeout")
+    git_concurrency: int = _default("git_concurrency")
+    soa_configs_remote: str | None = _default("soa_configs_remote")
+    soa_configs_branch: str | None = _default("soa_configs_branch")
     deploy_timeout: int = _default("deploy_timeout")
     lost_guard: float = _default("lost_guard")
     lock_timeout: int = _default("lock_timeout")
@@ -127,7 +131,7 @@ class Settings:
     topology_spread_constraints: tuple[Mapping[str, Any], ...] = _default("topology_spread_constraints")
     pool_node_affinities: Mapping[str, Mapping[str, tuple[str, ...]]] = _default("pool_node_affinities")
     supported_storage_classes: tuple[str, ...] = _default("supported_storage_classes")
-    custom_resource_types: tuple[Mapping[str, Any], ...] = _default("custom_resource_types")
+    custom_resource_types: Mapping[str, Mapping[str, Any]] = _default("custom_resource_types")
     custom_resource_owners: Mapping[str, str] = _default("custom_resource_owners")
     service_auth_token_settings: Mapping[str, Any] = _default("service_auth_token_settings")
     always_authenticating_services: tuple[str, ...] = _default("always_authenticating_services")

@@ -75,7 +75,7 @@ def test_kubernetes(tmp_path: Path) -> None:
     assert found.clusters == ("kind-one", "kind-two")
     assert found.pool_limits["kind-one"]["default"] == {"max_cpus": 8, "recommended_pool": "large"}
     assert found.pool_limits["kind-two"]["default"] == {"max_cpus": 4}
-    assert found.custom_resource_types[0]["kube_kind"]["plural"] == "flinks"
+    assert found.custom_resource_types["flink"]["plural"] == "flinks"
     assert found.pod_defaults == {"priorityClassName": "{{ not a template }}"}
     assert found.hacheck_sidecar_volumes[0].container_path == "/spool"
     assert "unknown: []" in output

@@ -138,6 +138,9 @@ def test_no_directory_and_no_files(tmp_path: Path) -> None:
         ("expected_slave_attributes", [{"region": "a"}], "mesos_attributes", [{"region": "a"}]),
         ("sensu_port", "3030", "sensu_port", 3030),
         ("kubernetes_use_hacheck_sidecar", False, "use_hacheck_sidecar", False),
+        ("kubernetes_custom_resources", [{"file_prefix": "flink", "version": "v1", "group": "example.org",
+          "kube_kind": {"singular": "Flink", "plural": "flinks"}}], "custom_resource_types",
+         {"flink": {"group": "example.org", "version": "v1", "kind": "Flink", "plural": "flinks"}}),
         ("pdb_max_unavailable", 0, "pdb_max_unavailable", 0),
         ("git_config", {"git_user": "g", "repos": {"default": {"git_server": "git.example.org"}}}, "git_url",
          "g@git.example.org:services/{service}"),
@@ -226,6 +229,15 @@ def test_bad_values_are_not_written() -> None:
         "pool_limits (x.json:1): not written: paasta_pool_limits.a.b.max_cpu is not a key that is known",
     ]
     assert [str(note) for note in result.dropped] == ["tron (x.json:1): is null, which sets nothing"]
+
+
+@pytest.mark.parametrize(
+    "value", [["x"], {"file_prefix": "a"}, [{"kube_kind": {}}], [{"file_prefix": "a", "kube_kind": {}}] * 2]
+)
+def test_custom_resources_that_make_no_type(value: Any) -> None:
+    result = translate({"kubernetes_custom_resources": value})
+    assert result.values == {}
+    assert "not written" in str(result.attention[0])
 
 
 def test_sources_name_every_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.paasta.platform.plugins.module_utils import plan
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile import arguments, images
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile import arguments, deployment_record, images
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import keys_settings, settings
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.keys_settings import SETTINGS
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Volume
@@ -20,7 +21,6 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.setting
     Settings,
     parse,
 )
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.settings_reference import markdown
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.shapes import UNSET
 
 ROOT = Path(__file__).parents[9]
@@ -51,6 +51,10 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "build_timeout": (1, 0),
     "deployments_record": ("tags", "git"),
     "git_url": ("git@git.example.org:services/{service}", "git@git.example.org:services"),
+    "git_timeout": (0.5, 0),
+    "git_concurrency": (1, 0),
+    "soa_configs_remote": _TEXT,
+    "soa_configs_branch": _TEXT,
     "deploy_timeout": (1, 1.5),
     "lost_guard": (0, 1.1),
     "lock_timeout": (0, -1),
@@ -107,15 +111,8 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "pool_node_affinities": ({"default": {"zone": ["a"]}}, {"default": {"zone": "a"}}),
     "supported_storage_classes": _STRINGS,
     "custom_resource_types": (
-        [
-            {
-                "file_prefix": "flink",
-                "version": "v1",
-                "group": "flink.example.org",
-                "kube_kind": {"plural": "flinks", "singular": "Flink"},
-            }
-        ],
-        [{"file_prefix": "flink"}],
+        {"flink": {"group": "example.org", "version": "v1", "kind": "Flink", "plural": "flinks", "pool": "x"}},
+        {"Flink": {}},
     ),
     "custom_resource_owners": _MAP,
     "service_auth_token_settings": ({"audience": "x", "expiration_seconds": 3600}, {"expiration": 1}),
@@ -207,6 +204,7 @@ def test_defaults_are_good_values() -> None:
                           "log_max_file": ""}),
         (arguments.ARGUMENTS, {"lost_guard": "", "lock_timeout": "", "first_port": "", "last_port": "",
                                       "deploy_timeout": "timeout"}),
+        (deployment_record.ARGUMENT_SPEC, {"git_timeout": "", "git_concurrency": "", "deployments_record": "record"}),
         (images.ARGUMENT_SPEC, {"build_target": "target", "build_allow_dirty": "allow_dirty", "build_force": "force",
                                 "build_concurrency": "concurrency", "build_timeout": "timeout"}),
     ],
@@ -331,8 +329,12 @@ def test_rows_are_consistent() -> None:
 
 @pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the collection without its repository")
 def test_reference_page_is_current() -> None:
-    page = (ROOT / "docs/settings-reference.md").read_text(encoding="utf-8")
-    assert page == markdown(), "run tests/tools/settings_reference.py"
+    spec = importlib.util.spec_from_file_location("settings_reference", ROOT / "tests/tools/settings_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+    assert (ROOT / "docs/settings-reference.md").read_text(encoding="utf-8") == generator.markdown(), "run make docs"
 
 
 @pytest.mark.skipif(not (ROOT / "playbooks").is_dir(), reason="the collection without its repository")
