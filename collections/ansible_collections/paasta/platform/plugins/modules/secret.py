@@ -254,7 +254,8 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    # no_log: the system log would get the list of secrets as Python writes it, whose escapes hide values from redaction.
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
     with opened(module.params) as providers:
         result = run(module.params, providers, module.check_mode, module._diff)
     if result.get("failed"):
