@@ -336,5 +336,5 @@ SETTINGS: dict[str, Setting] = {row.name: row for _text, rows in GROUPS.values()
 
 # Variables that playbooks register or set for each other: neither settings nor mistakes.
 PLAYBOOK_VARIABLES = frozenset(
-    {"paasta_plan", "paasta_instances", "paasta_built", "paasta_imported", "paasta_settings"}
+    {"paasta_plan", "paasta_instances", "paasta_built", "paasta_imported", "paasta_record", "paasta_settings"}
 )
