@@ -93,7 +93,7 @@ def _scalar(shape: Scalar) -> Predicate:
 def _struct(shape: Struct) -> Predicate:
     accept = {key.name: predicate(key.shape) for key in shape.keys}
     required = tuple(key.name for key in shape.keys if key.required)
-    open_, others = shape.open_, shape.others
+    open_, others, needs = shape.open_, shape.others, shape.needs
 
     def accepts(value: Any) -> bool:
         if value.__class__ is not dict:
@@ -108,7 +108,7 @@ def _struct(shape: Struct) -> Predicate:
         for name in required:
             if name not in value:
                 return False
-        return True
+        return not needs or any(value.get(name) is not None for name in needs)
 
     return accepts
 
