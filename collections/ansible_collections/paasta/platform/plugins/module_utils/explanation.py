@@ -17,7 +17,7 @@ from .soaconfigs.files import read_bytes
 from .soaconfigs.model import ClusterConfig, Instance, KeyPath
 from .soaconfigs.settings import InvalidSettings
 from .soaconfigs.settings import parse as parse_settings
-from .soaconfigs.tree import read
+from .soaconfigs.tree import validate
 from .soaconfigs.yamldoc import Document, parse
 
 ARGUMENTS: dict[str, Any] = {
@@ -39,13 +39,8 @@ def run(args: Mapping[str, Any]) -> dict[str, Any]:
     try:
         if not service or not name:
             raise _Unknown(f"instance {args['instance']}: say which service, too, as in instance=web.main")
-        reading = read(
-            args["soa_dir"],
-            clusters=(args["cluster"],),
-            services=(service,),
-            instance_types=None,
-            settings=parse_settings(args["settings"]),
-        )
+        settings = parse_settings(args["settings"])
+        reading = validate(args["soa_dir"], settings, services=(service,), clusters=(args["cluster"],))
         config = reading.configs[args["cluster"]]
         errors = [error for error in reading.errors if error.file.startswith(f"{service}/") or not error.line]
         instance = _find(config, args["instance"], errors)

@@ -113,9 +113,7 @@ def sarif(errors: Sequence[ConfigError], warnings: Sequence[ConfigError], counts
         "columnKind": "unicodeCodePoints",
         "results": [_sarif_result(level, problem, index) for level, problem in _sorted(problems)],
     }
-    return (
-        json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
-    )
+    return _dumped({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 def _sarif_rule(rule: str) -> dict[str, Any]:

@@ -141,9 +141,15 @@ def test_junit_of_nothing_passes() -> None:
     assert root.get("failures") == "0"
 
 
-@given(st.text(), st.text(), st.text())
+# Surrogates, too: what Python makes of file names that are no UTF-8.
+_TEXT = st.text(st.characters() | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF))
+
+
+@given(_TEXT, st.text(), st.text())
 def test_any_text_makes_readable_reports(file: str, key: str, message: str) -> None:
     errors = [ConfigError(file, 1, 1, key, message, message)]
     ElementTree.fromstring(reports.junit(errors, errors, COUNTS))
     sarif(errors, errors)
+    for report in reports.FORMATS.values():
+        report(errors, errors, COUNTS).encode()
     assert json.loads(reports.as_json(errors, (), COUNTS))["errors"][0]["message"] == message
