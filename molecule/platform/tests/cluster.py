@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,16 +62,21 @@ class Platform:
     services = COPY / "services"
 
     def start(
-        self, playbook: str, flags: Sequence[str] = (), inventory: Path = SCENARIO / "inventory", **variables: Any
+        self,
+        playbook: str,
+        flags: Sequence[str] = (),
+        inventory: Path = SCENARIO / "inventory",
+        environment: Mapping[str, str] | None = None,
+        **variables: Any,
     ) -> subprocess.Popen[str]:
-        """Start a playbook in a process group of its own, with extra variables."""
+        """Start a playbook in a process group of its own, with extra variables, and more in its environment."""
         play = str(ROOT / "playbooks" / f"{playbook}.yml")
         command = ["ansible-playbook", *flags, "-i", str(inventory), play]
-        environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        settings = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
         return subprocess.Popen(
             [*command, "-e", json.dumps(variables)],
             cwd=ROOT,
-            env=environment,
+            env=os.environ | settings | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -14,10 +14,13 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.decision
     broken,
     decide,
     difference,
+    missing,
 )
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.replicas import Replica
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.replicas import Replica, read
 from ansible_collections.paasta.platform.tests.unit.plugins.module_utils.reconcile.factories import (
     CONTAINER,
+    NOW,
+    inspect,
     replica,
     wanted,
 )
@@ -164,3 +167,25 @@ def test_the_plan_of_a_container_is_left_alone() -> None:
     before = repr(CONTAINER)
     decide(wanted(), TARGET, [replica("a", "node1")], (), ())
     assert repr(CONTAINER) == before
+
+
+def test_containers_to_start_are_counted_also_where_the_old_go_first() -> None:
+    old = [replica("old", "node1", sha="b")]
+    plan = wanted(replicas=1, bounce_method="downthenup")
+    assert decide(plan, {"node1": 1}, old, everything(old), ()).create == {}
+    assert missing(plan, {"node1": 1}, old) == 1
+    assert missing(wanted(replicas=1), {"node1": 1}, [replica("a", "node1")]) == 0
+
+
+def test_the_reason_of_a_bounce_shows_no_value_of_a_secret() -> None:
+    secret = {"service": "web", "name": "token", "digest": "0123456789ab" + "0" * 52}
+    running = inspect("old", config="config00000000")
+    running["Config"]["Env"].append("PASSWORD=hunter2")
+    running["Config"]["Labels"]["paasta_secrets"] = '{"env.PASSWORD": "SECRET(password) ba9876543210"}'
+    old = read(running, "node1", "172.18.0.2", NOW)
+    plain = {**CONTAINER, "Env": [*CONTAINER["Env"], "PASSWORD=plain"]}
+    plan = wanted(container=plain, secrets={"env": {"FOO": secret}, "files": []})
+    reason = difference(plan, TARGET, [old]).reason()
+    assert "env.FOO none -> SECRET(token) 0123456789ab" in reason
+    assert "env.PASSWORD SECRET(password) ba9876543210 -> plain" in reason
+    assert "hunter2" not in reason

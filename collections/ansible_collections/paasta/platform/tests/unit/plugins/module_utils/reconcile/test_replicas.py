@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.replicas
     config_changes,
     drifted,
     parse_time,
+    read,
+    secret_changes,
 )
 from ansible_collections.paasta.platform.tests.unit.plugins.module_utils.reconcile.factories import (
     CONTAINER,
@@ -106,3 +109,46 @@ def test_capabilities_are_the_same_however_the_engine_writes_them(written: list[
 
 def test_what_the_plan_leaves_to_the_image_is_no_change() -> None:
     assert config_changes(CONTAINER, inspect()) == {}
+
+
+DIGEST = "0123456789ab" + "0" * 52
+
+
+def with_secrets(*environment: str, **state: Any) -> dict[str, Any]:
+    """A container with a secret in TOKEN and one in a file."""
+    running = inspect(**state)
+    described = {"env.TOKEN": "SECRET(token) 0123456789ab", "/s/tls": "SHARED_SECRET(tls) 0400 0123456789ab"}
+    running["Config"]["Labels"]["paasta_secrets"] = json.dumps(described)
+    running["Config"]["Env"] += environment
+    return running
+
+
+def secret(service: str = "web", name: str = "token", digest: str = DIGEST, **more: str) -> dict[str, str]:
+    return {"service": service, "name": name, "digest": digest, **more}
+
+
+TLS = secret("_shared", "tls", directory="/s", path="tls", mode="0400")
+
+
+def test_secrets_are_compared_by_name_and_digest() -> None:
+    running = with_secrets("TOKEN=hunter2")
+    assert secret_changes({"env": {"TOKEN": secret()}, "files": [TLS]}, "web", running) == {}
+    rotated = {"env": {"TOKEN": secret(digest="f" * 64)}, "files": [TLS | {"mode": "0444"}]}
+    assert secret_changes(rotated, "web", running) == {
+        "env.TOKEN": ("SECRET(token) 0123456789ab", "SECRET(token) ffffffffffff"),
+        "/s/tls": ("SHARED_SECRET(tls) 0400 0123456789ab", "SHARED_SECRET(tls) 0444 0123456789ab"),
+    }
+    assert secret_changes({"env": {}, "files": []}, "web", running)["/s/tls"][1] is None
+
+
+def test_a_secret_that_the_plan_has_as_plain_text_is_not_shown() -> None:
+    plan = CONTAINER | {"Env": ["FOO=bar", "TOKEN=plain"]}
+    assert config_changes(plan, with_secrets("TOKEN=hunter2")) == {"env.TOKEN": (None, "plain")}
+
+
+def test_a_health_check_does_not_give_the_environment_away() -> None:
+    probe = [{"Output": "401 for token hunter2\n"}]
+    found = read(
+        with_secrets("TOKEN=hunter2", Health={"Status": "unhealthy", "Log": probe}), "node1", "172.18.0.2", NOW
+    )
+    assert found.detail == "health check fails: 401 for token ********"
