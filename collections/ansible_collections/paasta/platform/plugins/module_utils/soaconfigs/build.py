@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from . import keys
@@ -35,6 +36,11 @@ _INSTANCE = {
 }
 
 
+# Values that many instances have alike are one object, in memory and in the cache. 1 and 1.0 are told apart.
+_volume = lru_cache(maxsize=4096, typed=True)(Volume)
+_bounce = lru_cache(maxsize=4096, typed=True)(Bounce)
+_health_check = lru_cache(maxsize=4096, typed=True)(HealthCheck)
+_NO_ENV: FrozenDict = FrozenDict()
 # The keys that the table gives a default, by instance type.
 _DEFAULTED = {kind: keys.defaults(struct) for kind, struct in keys.INSTANCE.items()}
 
@@ -43,6 +49,11 @@ def namespace(service: str, name: str, config: Mapping[str, Any]) -> Namespace:
     """A namespace from its checked mapping (reference: smartstack defaults)."""
     full = {**_NAMESPACE, **config}
     get = full.__getitem__
+    written = freeze(config)
+
+    def frozen(key: str) -> FrozenDict:
+        return written[key] if key in written else FrozenDict(_NAMESPACE[key])
+
     mode = get("mode") or ("http" if config.get("proxy_port") is not None else None)
     client, server = config.get("timeout_client_ms"), config.get("timeout_server_ms")
     # PaaSTA: if only one of the two is set, the other gets the same value.
@@ -57,24 +68,24 @@ def namespace(service: str, name: str, config: Mapping[str, Any]) -> Namespace:
         healthcheck_port=get("healthcheck_port"),
         healthcheck_timeout_s=get("healthcheck_timeout_s"),
         healthcheck_body_expect=get("healthcheck_body_expect"),
-        extra_healthcheck_headers=FrozenDict(get("extra_healthcheck_headers")),
+        extra_healthcheck_headers=frozen("extra_healthcheck_headers"),
         timeout_connect_ms=get("timeout_connect_ms"),
         timeout_client_ms=server if client is None and server is not None else default_client,
         timeout_server_ms=client if server is None and client is not None else default_server,
         idle_timeout=get("idle_timeout"),
-        endpoint_timeouts=FrozenDict(get("endpoint_timeouts")),
+        endpoint_timeouts=frozen("endpoint_timeouts"),
         retries=get("retries"),
         allredisp=get("allredisp"),
         balance=get("balance"),
         lb_policy=get("lb_policy"),
         choice_count=get("choice_count"),
-        extra_headers=FrozenDict(get("extra_headers")),
+        extra_headers=frozen("extra_headers"),
         allow_websocket_upgrade=get("allow_websocket_upgrade"),
         keepalive=get("keepalive"),
         advertise=tuple(get("advertise")),
         discover=get("discover"),
         proxied_through=get("proxied_through"),
-        keys=freeze(config),
+        keys=written,
     )
 
 
@@ -122,20 +133,20 @@ def instance(
         cfs_period_us=get("cfs_period_us"),
         mem=get("mem"),
         disk=get("disk"),
-        env=FrozenDict(get("env")),
+        env=frozen["env"] if "env" in frozen else _NO_ENV,
         cmd=tuple(cmd) if isinstance(cmd, list) else cmd,
         args=tuple(get("args")),
         cap_add=tuple(get("cap_add")),
         privileged=get("privileged"),
         extra_volumes=tuple(
-            Volume(item["containerPath"], item["hostPath"], item["mode"]) for item in get("extra_volumes") or ()
+            _volume(item["containerPath"], item["hostPath"], item["mode"]) for item in get("extra_volumes") or ()
         ),
         net=get("net"),
         pool=get("pool"),
         container_port=get("container_port"),
         registrations=registrations,
         healthcheck=_healthcheck(get, mesh if in_mesh else None),
-        bounce=Bounce(get("bounce_method"), get("bounce_margin_factor")),
+        bounce=_bounce(get("bounce_method"), get("bounce_margin_factor")),
         drain_method=drain_method,
         drain_delay=delay,
         weight=get("weight"),
@@ -154,12 +165,12 @@ def _healthcheck(get: Any, mesh: Namespace | None) -> HealthCheck | None:
     # PaaSTA refuses http2 here; whether the port accepts connections can be told without speaking HTTP/2.
     mode = "tcp" if mode == "http2" else mode
     uri = get("healthcheck_uri") or (mesh.healthcheck_uri if mesh else _NAMESPACE["healthcheck_uri"])
-    return HealthCheck(
-        mode=mode,
-        uri=uri,
-        cmd=get("healthcheck_cmd") if mode == "cmd" else None,
-        grace_period=get("healthcheck_grace_period_seconds"),
-        interval=get("healthcheck_interval_seconds"),
-        timeout=get("healthcheck_timeout_seconds"),
-        max_failures=get("healthcheck_max_consecutive_failures"),
+    return _health_check(
+        mode,
+        uri,
+        get("healthcheck_cmd") if mode == "cmd" else None,
+        get("healthcheck_grace_period_seconds"),
+        get("healthcheck_interval_seconds"),
+        get("healthcheck_timeout_seconds"),
+        get("healthcheck_max_consecutive_failures"),
     )

@@ -38,13 +38,15 @@ _ATOMS = frozenset({str, int, float, bool, type(None)})
 def freeze(value: Any) -> Any:
     """The same value, read-only all the way down."""
     kind = value.__class__
+    if kind is dict:
+        return FrozenDict({intern(k): v if v.__class__ in _ATOMS else freeze(v) for k, v in value.items()})
+    if kind is list:
+        return tuple([v if v.__class__ in _ATOMS else freeze(v) for v in value])
     if kind in _ATOMS or kind is FrozenDict:
         return value
     if isinstance(value, Mapping):
-        return FrozenDict({intern(k): v if v.__class__ in _ATOMS else freeze(v) for k, v in value.items()})
-    if isinstance(value, (list, tuple)):
-        return tuple([v if v.__class__ in _ATOMS else freeze(v) for v in value])
-    return value
+        return freeze(dict(value))
+    return freeze(list(value)) if isinstance(value, (list, tuple)) else value
 
 
 def thaw(value: Any) -> Any:

@@ -216,9 +216,12 @@ def filled(keys: Struct, config: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key.name: key.default for key in keys.keys if key.default is not UNSET}, **config}
 
 
+_INHERITED = {name: frozenset(struct.by_name) for name, struct in INSTANCE.items()}
+
+
 def inherited(instance_type: str) -> frozenset[str]:
     """The keys that an instance takes over from service.yaml: those that mean something to its type."""
-    return frozenset(INSTANCE[instance_type].by_name)
+    return _INHERITED[instance_type]
 
 
 def describe(key: Key) -> str:

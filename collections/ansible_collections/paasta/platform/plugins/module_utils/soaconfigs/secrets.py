@@ -106,8 +106,11 @@ def malformed_references(config: Mapping[str, Any]) -> list[tuple[KeyPath, str]]
     return found
 
 
+_NOTHING: dict[str, Any] = {}
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else _NOTHING
 
 
 def _sequence(value: Any) -> Iterable[Any]:

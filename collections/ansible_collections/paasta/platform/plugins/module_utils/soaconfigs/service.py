@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from . import keys
@@ -31,6 +33,10 @@ class Problems:
     def __init__(self) -> None:
         self.errors: list[ConfigError] = []
         self.warnings: list[ConfigError] = []
+
+    def add(self, errors: Iterable[ConfigError], rule: str) -> None:
+        """Errors of a reader that knows no rules."""
+        self.errors.extend(error if error.rule else replace(error, rule=rule) for error in errors)
 
 
 class Part:
@@ -116,7 +122,7 @@ class Service:
     def authorization(self) -> Mapping[str, Any] | None:
         return self._mapping("authorization.yaml")
 
-    @property
+    @cached_property
     def namespaces(self) -> Mapping[str, Mapping[str, Any]]:
         return {name: part.value for name, part in self.namespace_parts.items()}
 

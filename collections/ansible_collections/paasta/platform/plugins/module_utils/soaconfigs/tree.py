@@ -242,7 +242,7 @@ class _Reader:
     def _read_service(self, service: Service, files: list[tuple[str, str, str]]) -> None:
         names: dict[str, Collection[str]] = {}
         record = self._deployments(service.name)
-        for part in service.parts.values():
+        for part in (*service.parts.values(), *service.rollback_parts.values()):
             self.tree.documents[part.document.file] = part.document
         for kind, cluster, file in files:
             if kind in keys.RETIRED_TYPES:
@@ -281,7 +281,7 @@ class _Reader:
         data, errors = self.soa.read(service, deployments.FILE)
         if not errors:
             record, errors = deployments.read(f"{service}/{deployments.FILE}", data)
-        self.problems.errors.extend(errors)
+        self.problems.add(errors, "deployments")
         return deployments.Deployments() if errors else record
 
     def _read_instance(
@@ -386,6 +386,8 @@ def _registrations(service: str, name: str, config: Mapping[str, Any]) -> tuple[
 
 
 def _secrets(view: InstanceView) -> tuple[SecretUse, ...]:
+    if not view.secrets:
+        return ()
     uses = set()
     for _path, ref in view.secrets:
         digest = view.secret_digest(ref)
@@ -398,7 +400,7 @@ def _team(service: Service, config: Mapping[str, Any]) -> str | None:
     """PaaSTA: the merged instance, then monitoring.yaml, then service.yaml's monitoring, then its top level."""
     general = service.general or {}
     for mapping in (config.get("monitoring"), service.monitoring, general.get("monitoring"), general):
-        team = mapping.get("team") if isinstance(mapping, Mapping) else None
+        team = mapping.get("team") if isinstance(mapping, dict) else None
         if team:
             return str(team)
     return None

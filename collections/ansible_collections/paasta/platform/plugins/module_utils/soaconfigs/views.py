@@ -34,6 +34,7 @@ class Secrets:
         self._settings = settings
         self._problems = problems
         self._files: dict[SecretRef, SecretFile | None] = {}
+        self._digests: dict[tuple[SecretRef, str], str | None] = {}
 
     def names(self, service: str) -> list[str]:
         found = self._soa.below(service, "secrets")
@@ -44,10 +45,13 @@ class Secrets:
 
     def digest(self, ref: SecretRef, cluster: str) -> str | None:
         """Of the ciphertext for a cluster's environment; None when there is none that can be read."""
-        if ref not in self._files:
-            self._files[ref] = self._read(ref) if self.exists(ref) else None
-        found = self._files[ref]
-        return found.digest(self._settings.secret_environments.get(cluster, cluster)) if found else None
+        environment = self._settings.secret_environments.get(cluster, cluster)
+        if (ref, environment) not in self._digests:
+            if ref not in self._files:
+                self._files[ref] = self._read(ref) if self.exists(ref) else None
+            found = self._files[ref]
+            self._digests[ref, environment] = found.digest(environment) if found else None
+        return self._digests[ref, environment]
 
     def read_all(self, service: str) -> None:
         """Check every secret of a service, whether anything uses it or not."""
@@ -58,7 +62,7 @@ class Secrets:
         data, errors = self._soa.read(ref.service, f"secrets/{ref.name}.json")
         if not errors:
             found, errors = read_secret(ref.file, data)
-        self._problems.errors.extend(errors)
+        self._problems.add(errors, "secret-file")
         return SecretFile() if errors else found
 
 
