@@ -10,7 +10,7 @@ said at once. ``Settings()`` is a platform that sets nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -197,9 +197,12 @@ def checked(variables: Mapping[str, Any]) -> dict[str, Any]:
         if row is None:
             errors.append(_unknown(variable))
         elif raw is not None:
-            values[variable] = value = coerce(raw, row.shape)
-            errors += problems(row, value)
-    errors += _contradictions({name: value for name, value in values.items() if not problems(VARIABLES[name], value)})
+            value = coerce(raw, row.shape)
+            found = problems(row, value)
+            errors += found
+            if not found:
+                values[variable] = value
+    errors += _contradictions(values)
     if errors:
         raise InvalidSettings(errors)
     return values
@@ -215,7 +218,22 @@ def problems(row: Setting, value: Any, *, hide: bool = False) -> list[ConfigErro
         found.append(ConfigError("", 0, 0, dotted((row.variable, *path)), message, hint))
 
     row.shape.check(value, (), report)
+    if not found:
+        for path, message in _beyond_shape(row.name, value):
+            found.append(ConfigError("", 0, 0, dotted((row.variable, *path)), message))
     return found
+
+
+def _beyond_shape(name: str, value: Any) -> Iterator[tuple[KeyPath, str]]:
+    """What a shape cannot say: lists of exactly two. No message holds a text of the value."""
+    if name == "deploy_blacklist":
+        for index, pair in enumerate(value):
+            if len(pair) != 2:
+                yield (index,), "is not a pair of type and value, as in [region, uswest1]"
+    elif name == "deploy_whitelist" and [type(part) for part in value] != [str, list]:
+        yield (), "is not a type and a list of values, as in [region, [uswest1]]"
+    elif name == "proxy_port_range" and (len(value) != 2 or value[0] > value[1]):
+        yield (), f"{json.dumps(value)} is not a first and a last port"
 
 
 def _without_value(shape: Shape | None) -> str:
@@ -263,26 +281,12 @@ def bind(volume: Volume) -> str:
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[ConfigError]:
-    """What shapes cannot say: lists of exactly two, and firsts that come after lasts."""
-    found = []
-
-    def error(variable: str, message: str) -> None:
-        found.append(ConfigError("", 0, 0, variable, message))
-
-    for index, pair in enumerate(values.get("paasta_deploy_blacklist", ())):
-        if len(pair) != 2:
-            error(f"paasta_deploy_blacklist[{index}]", "is not a pair of type and value")
-    whitelist = values.get("paasta_deploy_whitelist")
-    if whitelist is not None and [type(part) for part in whitelist] != [str, list]:
-        error("paasta_deploy_whitelist", "is not a type and a list of values, as in [region, [uswest1]]")
-    ports = values.get("paasta_proxy_port_range")
-    if ports is not None and (len(ports) != 2 or ports[0] > ports[1]):
-        error("paasta_proxy_port_range", f"{json.dumps(ports)} is not a first and a last port")
+    """Settings that are good each by itself, but not together."""
     first = values.get("paasta_first_port", SETTINGS["first_port"].default)
     last = values.get("paasta_last_port", SETTINGS["last_port"].default)
-    if first > last:
-        error("paasta_first_port", f"{first} is above paasta_last_port {last}")
-    return found
+    if first <= last:
+        return []
+    return [ConfigError("", 0, 0, "paasta_first_port", f"{first} is above paasta_last_port {last}")]
 
 
 def coerce(value: Any, shape: Shape | None) -> Any:
@@ -297,16 +301,12 @@ def coerce(value: Any, shape: Shape | None) -> Any:
 
 def _items(value: Any, shape: Shape | None) -> Any:
     if isinstance(value, Mapping):
-        return {_text(key): _items(item, inside(shape, key)) for key, item in value.items()}
+        return {str(key): _items(item, inside(shape, key)) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_items(item, inside(shape, 0)) for item in value]
     if isinstance(value, str):
         return _coerce_scalar(str(value), shape)
     return value
-
-
-def _text(key: Any) -> Any:
-    return str(key) if isinstance(key, str) else key
 
 
 def shape_at(shape: Shape, path: KeyPath) -> Any:

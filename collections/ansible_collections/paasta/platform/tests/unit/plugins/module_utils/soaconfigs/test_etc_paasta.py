@@ -222,10 +222,19 @@ def test_what_is_unknown_has_a_suggestion() -> None:
 
 
 def test_bad_values_are_not_written() -> None:
-    result = translate({"clusters": ["Nova", "a"], "pool_limits": {"a": {"b": {"max_cpu": 1}}}, "tron": None})
+    result = translate(
+        {
+            "deploy_blacklist": [["a", "b", "c"]],
+            "clusters": ["Nova", "a"],
+            "pool_limits": {"a": {"b": {"max_cpu": 1}}},
+            "tron": None,
+        }
+    )
     assert result.values == {}
     assert [str(note) for note in result.attention] == [
         "clusters (x.json:1): not written: paasta_clusters[0] is not a lower-case name",
+        "deploy_blacklist (x.json:1): not written: paasta_deploy_blacklist[0] is not a pair of type and "
+        "value, as in [region, uswest1]",
         "pool_limits (x.json:1): not written: paasta_pool_limits.a.b.max_cpu is not a key that is known",
     ]
     assert [str(note) for note in result.dropped] == ["tron (x.json:1): is null, which sets nothing"]

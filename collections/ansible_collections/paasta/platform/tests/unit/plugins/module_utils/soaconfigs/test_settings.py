@@ -257,6 +257,14 @@ def test_text_becomes_what_the_setting_wants(variable: str, text: Any, value: An
             "paasta_pool_limits.a.b.max_cpu: unknown key (value 3); did you mean max_cpus?",
         ),
         ({"paasta_deploy_blacklist": [["a"]]}, "paasta_deploy_blacklist[0]: a list is not a list of strings"),
+        (
+            {"paasta_deploy_blacklist": [["a", "b"], ["a", "b", "c"]]},
+            "paasta_deploy_blacklist[1]: is not a pair of type and value, as in [region, uswest1]",
+        ),
+        (
+            {"paasta_custom_resource_types": {7: {}}},
+            'paasta_custom_resource_types.7: "7" is not the name of a type (a-z, 0-9 and _)',
+        ),
         ({"paasta_proxy_port_range": [1, 2, 3]}, "paasta_proxy_port_range: [1, 2, 3] is not a first and a last port"),
     ],
 )
