@@ -22,6 +22,8 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.setting
     parse,
 )
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.shapes import UNSET
+from hypothesis import given
+from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[9]
 
@@ -291,6 +293,28 @@ def test_the_text_says_how_many() -> None:
 
 def test_null_is_not_set() -> None:
     assert parse({"paasta_build_timeout": None, "paasta_engines": None}) == Settings()
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["1", "yes", "[1]"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.integers(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*settings.VARIABLES, "paasta_x"]), ANYTHING, max_size=4))
+def test_any_value_is_a_setting_or_an_error(variables: dict[str, Any]) -> None:
+    try:
+        found = settings.checked(variables)
+    except InvalidSettings:
+        return
+    assert settings.checked(found) == found
+    assert parse(found) == parse(variables)
 
 
 def test_volumes_of_both_notations() -> None:
