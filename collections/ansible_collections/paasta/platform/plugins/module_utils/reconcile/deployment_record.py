@@ -68,7 +68,7 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
         return {"failed": True, "msg": f"Nothing was written.\n{listed}"}
     except GitError as error:
         return {"failed": True, "msg": f"Nothing was written.\n{error}"}
-    except Refused as error:
+    except (Refused, soa_commits.Behind) as error:
         return {"failed": True, "msg": str(error)}
     except OSError as error:
         return {"failed": True, "msg": f"{error.filename or args['soa_dir']}: cannot be written: {error.strerror}"}

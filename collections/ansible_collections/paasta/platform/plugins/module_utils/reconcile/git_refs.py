@@ -125,5 +125,9 @@ def for_each(
                 emit("done" if done == len(todo) else "step", subject="git", text=f"{done} of {len(todo)} {doing}")
 
     with ThreadPoolExecutor(max(1, min(concurrency, len(todo)))) as pool:
-        list(pool.map(one, todo))
+        try:
+            list(pool.map(one, todo))
+        except BaseException:  # somebody pressed Ctrl-C: what has begun ends, nothing more begins
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return results, failed

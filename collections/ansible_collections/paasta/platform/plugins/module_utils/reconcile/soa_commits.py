@@ -27,6 +27,10 @@ class Overtaken(Exception):
     """Somebody else pushed in the meantime; look again."""
 
 
+class Behind(Exception):
+    """The change is pushed, and the checkout could not be brought to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkout:
     """A soa-configs directory in a git checkout: where it is in it, and where its commits go.
@@ -42,7 +46,10 @@ class Checkout:
     timeout: float
 
     def git(self, *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
-        return git(*_QUIET, *arguments, cwd=self.directory, timeout=self.timeout, stdin=stdin, env=env)
+        try:
+            return git(*_QUIET, *arguments, cwd=self.directory, timeout=self.timeout, stdin=stdin, env=env)
+        except GitError as error:
+            raise GitError(f"{self.directory}: git {arguments[0]} failed: {error}") from None
 
     def path(self, name: str) -> str:
         """``web/deployments.json`` as a path of the repository."""
@@ -158,7 +165,10 @@ def _author(checkout: Checkout, by: str) -> dict[str, str]:
 
 
 def publish(checkout: Checkout, commit: str) -> None:
-    """Push a commit, then bring the checkout to it. Overtaken when the remote has moved on; GitError for the rest."""
+    """Push a commit, then bring the checkout to it.
+
+    Overtaken when the remote has moved on; GitError when nothing was pushed for another reason; Behind afterwards.
+    """
     if checkout.remote is not None:
         try:
             checkout.git("push", "--quiet", "--porcelain", checkout.remote, f"{commit}:refs/heads/{checkout.branch}")
@@ -168,4 +178,8 @@ def publish(checkout: Checkout, commit: str) -> None:
             if any(reason in str(error) for reason in moved):
                 raise Overtaken(str(error)) from None
             raise
-    checkout.git("merge", "--ff-only", "--quiet", commit)
+    try:
+        checkout.git("merge", "--ff-only", "--quiet", commit)
+    except GitError as error:
+        done = f"was pushed to {checkout.remote}/{checkout.branch}" if checkout.remote else "is a commit"
+        raise Behind(f"The change {done} as {commit[:8]}, but is not in the checkout: {error}") from None

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from .deployments import Control, Mark, control_entry, control_key, version_entry, with_v1
 from .model import Version
@@ -40,8 +40,7 @@ _TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2
 _PEELED = "^{}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Tag:
+class Tag(NamedTuple):
     """One tag. ``subject`` is a deploy group (deploy, rollback) or ``cluster.instance`` (start, stop).
 
     Tags are ordered by time. Those of the same second are ordered by image version and commit: any order would do, as
@@ -93,15 +92,11 @@ def read_listing(text: str) -> list[Tag]:
     An annotated tag has a second line, ``<ref>^{}``, with the commit that it names in the end; that one counts.
     """
     shas: dict[str, str] = {}
-    peeled: dict[str, str] = {}
     for line in text.splitlines():
         sha, _tab, ref = line.partition("\t")
-        if GIT_SHA.fullmatch(sha):
-            if ref.endswith(_PEELED):
-                peeled[ref.removesuffix(_PEELED)] = sha
-            else:
-                shas[ref] = sha
-    tags = (parse(ref, peeled.get(ref, sha)) for ref, sha in shas.items())
+        if ref.startswith(PREFIX) and GIT_SHA.fullmatch(sha):
+            shas[ref.removesuffix(_PEELED)] = sha  # the second line of a name is the later one
+    tags = (parse(ref, sha) for ref, sha in shas.items())
     return [tag for tag in tags if tag]
 
 

@@ -157,6 +157,22 @@ def test_always_overtaken(clone: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not (soa.soa / FILE).exists()
 
 
+def test_a_checkout_that_changes_in_the_middle(clone: Make, upstream: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soa = clone("soa")
+    commit = soa_commits.commit
+
+    def edited(*arguments: Any) -> str:
+        (soa.soa / FILE).write_text("mine\n")
+        return commit(*arguments)
+
+    monkeypatch.setattr(soa_commits, "commit", edited)
+    message = soa.run(marks=[mark(SHA)])["msg"]
+    pushed = git("rev-parse", "--short=8", "main", cwd=upstream).strip()
+    assert message.startswith(f"The change was pushed to origin/main as {pushed}, but is not in the checkout: ")
+    assert FILE in message
+    assert (soa.soa / FILE).read_text() == "mine\n"
+
+
 def test_many_at_once_lose_nothing(clone: Make, upstream: Path, at_once: Any) -> None:
     clones = [clone("one"), clone("two"), clone("three")]
     # The last two share a checkout.
