@@ -42,9 +42,8 @@ SERVICES = (
          {"web/deploy.yaml": "production_deploy_group: prod.mian\npipeline: [{step: prod.main}]\n"},
          ('web/deploy.yaml:1:1: production_deploy_group: "prod.mian" is not in the pipeline; '
           "did you mean prod.main?",)),
-    Case("rollback-bounds", {"web/rollback-prod.yaml": "conditions:\n  splunk: [{query: q, query_type: number}]\n"},
-         ("web/rollback-prod.yaml:2:12: conditions.splunk[0]: has neither lower_bound nor upper_bound; "
-          "a condition without a bound never holds; set one",)),
+    Case("missing-key", {"web/rollback-prod.yaml": "conditions:\n  splunk: [{query: q, query_type: number}]\n"},
+         ("web/rollback-prod.yaml:2:12: conditions.splunk[0]: needs at least one of upper_bound, lower_bound",)),
     Case("rollback-bounds",
          {"web/rollback-prod.yaml": "conditions:\n  prometheus: [{query: q, lower_bound: 3, upper_bound: 2}]\n"},
          ("web/rollback-prod.yaml:2:27: conditions.prometheus[0].lower_bound: lower_bound 3 is more than "
