@@ -13,6 +13,7 @@ from .shapes import show
 from .subjects import Subject
 
 _DEFAULT_POOL = "default"
+_ESCAPES = 19  # a dash between the names, and what becomes of a _ at the beginning of each (names.sanitise)
 
 
 def instance_name(subject: Subject) -> None:
@@ -20,6 +21,8 @@ def instance_name(subject: Subject) -> None:
     if not INSTANCE_NAME.fullmatch(name):
         message = f"{show(name)} is not a valid instance name"
         subject.error("instance-name", (), message, "use a-z, 0-9 and inner - and _")
+    elif 2 * (len(subject.service) + len(name)) + _ESCAPES <= NAME_LIMIT:
+        return  # however much longer Kubernetes' way of writing them is
     elif len(full := f"{sanitise(subject.service)}-{sanitise(name)}") > NAME_LIMIT:
         message = f"{full} has {len(full)} characters, the limit for service and instance is {NAME_LIMIT}"
         subject.error("instance-name-length", (), message, "shorten the instance name")
@@ -112,7 +115,9 @@ def replicas(subject: Subject) -> None:
 
 def autotune_limits(subject: Subject) -> None:
     limits = subject.config.get("autotune_limits")
-    for resource, bounds in (limits or {}).items():
+    if not limits:
+        return
+    for resource, bounds in limits.items():
         low, high = bounds.get("min"), bounds.get("max")
         if low is not None and high is not None and low > high:
             message = f"min {low} is more than max {high}"
@@ -194,11 +199,11 @@ def dependencies(subject: Subject) -> None:
 
 def monitoring_team(subject: Subject) -> None:
     """The override of an instance; that of monitoring.yaml is checked with its service."""
-    monitoring = subject.own.get("monitoring")
+    teams = subject.settings.monitoring_teams
+    monitoring = subject.own.get("monitoring") if teams else None
     if isinstance(monitoring, Mapping):
-        teams = subject.settings.monitoring_teams
         team = monitoring.get("team")
-        if teams and isinstance(team, str) and team not in teams:
+        if isinstance(team, str) and team not in teams:
             message = f"{show(team)} is not a team of the inventory"
             subject.warn("unknown-team", ("monitoring", "team"), message, did_you_mean(team, teams))
 

@@ -75,12 +75,10 @@ def pipeline(subject: ServiceSubject) -> None:
     deploy = subject.documents.deploy
     if not deploy:
         return
-    seen: set[str] = set()
-    for path, step in _steps(deploy):
-        if step in seen and is_deploy_group(step):
-            message = f"{show(step)} is already in the pipeline"
-            subject.warn("duplicate-step", "deploy.yaml", (*path, "step"), message, "once is enough")
-        seen.add(step)
+    entries = deploy.get("pipeline") or ()
+    names = [part["step"] for entry in entries for part in (entry, *entry.get("parallel", ())) if "step" in part]
+    if len(set(names)) < len(names):
+        _repeated(subject, deploy)
     group = deploy.get("production_deploy_group")
     groups = subject.tree.pipeline(subject.service)
     if group is not None and groups is not None and group not in groups:
@@ -89,12 +87,21 @@ def pipeline(subject: ServiceSubject) -> None:
         subject.warn("production-deploy-group", "deploy.yaml", ("production_deploy_group",), message, hint)
 
 
+def _repeated(subject: ServiceSubject, deploy: Mapping[str, Any]) -> None:
+    seen: set[str] = set()
+    for path, step in _steps(deploy):
+        if step in seen and is_deploy_group(step):
+            message = f"{show(step)} is already in the pipeline"
+            subject.warn("duplicate-step", "deploy.yaml", (*path, "step"), message, "once is enough")
+        seen.add(step)
+
+
 def _steps(deploy: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    for index, entry in enumerate(deploy.get("pipeline") or ()):
+    for index, entry in enumerate(deploy["pipeline"]):
         path: KeyPath = ("pipeline", index)
         if "step" in entry:
             yield path, entry["step"]
-        for inner, step in enumerate(entry.get("parallel") or ()):
+        for inner, step in enumerate(entry.get("parallel", ())):
             if "step" in step:
                 yield (*path, "parallel", inner), step["step"]
 

@@ -92,6 +92,8 @@ def _has_database() -> bool:
 def requirements(subject: Subject) -> None:
     required: dict[str, list[str]] = {}
     found = list(actions(subject.config))
+    if not any(action.get("requires") for _path, _name, action in found):
+        return
     known = {name for _path, name, _action in found}
     for path, name, action in found:
         wanted = action.get("requires") or ()
@@ -149,7 +151,7 @@ def containers(subject: Subject) -> None:
 def _deploy_group(subject: Subject, path: KeyPath, name: str, action: Mapping[str, Any]) -> None:
     job = subject.config
     service = action.get("service") or job.get("service") or subject.service
-    if service not in subject.tree.services:
+    if service != subject.service and service not in subject.tree.services:
         where: KeyPath = (*path, "service") if action.get("service") else ("service",)
         message = f"{show(service)} is not a service of this tree"
         subject.error("tron-service", where, message, did_you_mean(service, subject.tree.services))

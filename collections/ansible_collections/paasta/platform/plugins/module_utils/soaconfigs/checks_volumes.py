@@ -25,14 +25,12 @@ _Mount = tuple[str, KeyPath, Any]  # normal path in the container, where it is w
 
 def volumes(subject: Subject) -> None:
     config = subject.config
-    found: list[_Mount] = []
-    for key, name in _MOUNTS:
-        items = config.get(key)
-        if items:
-            for index, item in enumerate(items):
-                found.append((posixpath.normpath(item[name]), (key, index, name), item))
-    if len(found) > 1:
-        _overlaps(subject, found)
+    found = [(key, name, items) for key, name in _MOUNTS if (items := config.get(key))]
+    if len(found) > 1 or (found and len(found[0][2]) > 1):
+        mounts: list[_Mount] = []
+        for key, name, items in found:
+            mounts += [(posixpath.normpath(item[name]), (key, n, name), item) for n, item in enumerate(items)]
+        _overlaps(subject, mounts)
 
 
 def _overlaps(subject: Subject, mounts: list[_Mount]) -> None:

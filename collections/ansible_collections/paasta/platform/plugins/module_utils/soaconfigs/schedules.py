@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 FORMS = 'such as "cron 0 4 * * *", "daily 04:00:00 MWF" or "every mon,wed of month at 04:00"'
@@ -72,6 +73,7 @@ def problem(schedule: Any) -> str:
     return "is not a schedule: it has no type"
 
 
+@lru_cache(maxsize=1024)
 def _text(schedule: str) -> str:
     kind, _space, value = schedule.partition(" ")
     if kind in ("cron", "daily", "interval", "constant"):
