@@ -137,12 +137,14 @@ def settings() -> str:
         mapping.setdefault(f"/path/to/paasta/docs/schemas/{kind.schema}.json", []).append(kind.glob)
     lines = [f"    {json.dumps(path)}: {json.dumps(globs)}" for path, globs in yaml.items()]
     files = [f"    {json.dumps({'url': f'file://{path}', 'fileMatch': globs})}" for path, globs in json_files.items()]
+    # As paasta reads YAML: yes is true.
+    version = '  "yaml.yamlVersion": "1.1",\n'
     parts = {"yaml.schemas": ("{", lines, "}"), "json.schemas": ("[", files, "]")}
     text = ",\n".join(
         f'  "{name}": {opening}\n' + ",\n".join(inside) + f"\n  {closing}"
         for name, (opening, inside, closing) in parts.items()
     )
-    return f"{{\n{text}\n}}"
+    return f"{{\n{version}{text}\n}}"
 
 
 def sections() -> Iterator[str]:

@@ -74,7 +74,7 @@ class _Writer:
             for key in shape.keys:
                 self.count(key.shape, key.name)
         elif isinstance(shape, ListOf):
-            self.count(shape.item, hint)
+            self.count(shape.item, f"{hint}_item")
         elif isinstance(shape, MapOf):
             self.count(shape.value, hint)
         elif isinstance(shape, OneOf):

@@ -160,7 +160,7 @@ def test_shapes_that_are_used_twice_are_written_once() -> None:
     rows = (Key("one", ListOf(item), "first"), Key("two", item, "second"))
     schema = json_schema(DocumentKind("x", "<service>/x.yaml", Struct(rows), "an example", templates=False))
     assert schema["properties"] == {
-        "one": {"description": "first", "type": "array", "items": {"$ref": "#/definitions/one"}},
-        "two": {"description": "second", "$ref": "#/definitions/one"},
+        "one": {"description": "first", "type": "array", "items": {"$ref": "#/definitions/one_item"}},
+        "two": {"description": "second", "$ref": "#/definitions/one_item"},
     }
-    assert list(schema["definitions"]) == ["one"]
+    assert list(schema["definitions"]) == ["one_item"]

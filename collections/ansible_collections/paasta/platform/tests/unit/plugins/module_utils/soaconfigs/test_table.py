@@ -7,11 +7,14 @@ Our check, the predicate that stands in for it, and the published JSON Schema ha
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import keys
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.documents import DocumentKind
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.predicates import predicate
@@ -212,6 +215,18 @@ def _mappings(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, dict):
         return [value, *(found for item in list(value.values()) for found in _mappings(item))]
     return [found for item in value for found in _mappings(item)] if isinstance(value, list) else []
+
+
+EXAMPLES = Path(__file__).parents[9] / "examples" / "soa-configs"
+
+
+@pytest.mark.parametrize("path", [str(path.relative_to(EXAMPLES)) for path in sorted(EXAMPLES.glob("*/*.*"))])
+def test_examples_are_accepted(path: str) -> None:
+    (kind,) = [name for name, kind in keys.DOCUMENTS.items() if kind.match(path) is not None]
+    text = (EXAMPLES / path).read_text()
+    document = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
+    assert problems(kind, document) == []
+    assert validator(kind).is_valid(document)
 
 
 # What a schema of this draft cannot say, by name.
