@@ -19,6 +19,7 @@ FILE_TYPES = ALL_INSTANCE_TYPES | frozenset(RETIRED_TYPES)
 UNREADABLE = "unreadable-file"  # rules.RULES
 # PaaSTA: where secrets are that several services use; no service, like every name that begins with _ or a dot.
 SHARED = "_shared"
+TRON = "tron"  # no service either, but where the configurations of Tron's masters are
 SUBDIRECTORIES = ("autotuned_defaults", "secrets")
 # Nothing that a person writes is as long; a file that is must not fill the controller's memory.
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -138,6 +139,8 @@ class SoaDir:
                 for subdirectory in SUBDIRECTORIES:
                     if subdirectory in names:
                         names += [f"{subdirectory}/{name}" for name in sorted(self.below(directory, subdirectory))]
+                if directory == TRON:
+                    names += [f"{cluster}/MASTER.yaml" for cluster in self.tron_clusters()]
             contents = [self._digested(directory, name) if wanted(name) else None for name in names]
             # Lengths first, so that no two trees give the same sequence of bytes.
             lengths = [-1 if data is None else len(data) for data in contents]
@@ -149,6 +152,13 @@ class SoaDir:
         path = f"{directory}/{name}" if directory else name
         data = self._read[path] = self._bytes(path)
         return data if isinstance(data, bytes) else repr(data).encode()
+
+    def tron_clusters(self) -> list[str]:
+        """The clusters that have a ``tron/<cluster>/MASTER.yaml``, sorted."""
+        if TRON not in self.services:
+            return []
+        directories = sorted(name for name in self.files(TRON) if os.path.isdir(f"{self.root}/{TRON}/{name}"))
+        return [name for name in directories if "MASTER.yaml" in self.files(f"{TRON}/{name}")]
 
     def instance_files(self, service: str, types: frozenset[str] = FILE_TYPES) -> list[tuple[str, str, str]]:
         """``(type, cluster, file name)`` of every ``<type>-<cluster>.yaml``, sorted."""

@@ -14,12 +14,14 @@ from typing import Any, TypeAlias
 from . import keys
 from .frozen import FrozenDict, freeze
 from .keys_tron import MASTER_OPTIONS, UNITS
-from .model import KeyPath, Source, Version, Volume
+from .model import KeyPath, SecretUse, Source, Version, Volume
 from .model_jobs import Action, Job, Node, NodePool, Schedule, TronMaster
 from .names import expand_deploy_group
 
 # From a service and a deploy group to what is marked for it.
 Versions: TypeAlias = "Callable[[str, str], Version | None]"
+# From an action's mapping and the service that owns its secrets to those it uses.
+Secrets: TypeAlias = "Callable[[Mapping[str, Any], str], tuple[SecretUse, ...]]"
 
 _DELTA = re.compile(r"([0-9]+)\s*([a-z]+)")
 _KINDS = ("cron", "daily", "interval", "constant")  # words that a schedule begins with; all others are groc's
@@ -31,6 +33,11 @@ _MONITORING = frozenset(keys.JOB.by_name["monitoring"].shape.by_name)  # type: i
 def no_version(service: str, deploy_group: str) -> None:
     """For those who do not ask what is marked."""
     return None
+
+
+def no_secrets(config: Mapping[str, Any], service: str) -> tuple[SecretUse, ...]:
+    """For those who do not ask which secrets are used."""
+    return ()
 
 
 def seconds(delta: str) -> int:
@@ -64,12 +71,13 @@ def job(
     sources: Mapping[KeyPath, Source],
     monitoring: Mapping[str, Any] = FrozenDict(),
     versions: Versions = no_version,
+    secrets: Secrets = no_secrets,
 ) -> Job:
     """A job from its checked mapping; ``monitoring`` is the checked monitoring.yaml of the service."""
     full = keys.filled(keys.JOB, config)
 
     def build(action_name: str, action: Mapping[str, Any]) -> Action:
-        return _action(service, name, cluster, action_name, action, config, versions)
+        return _action(service, name, cluster, action_name, action, config, versions, secrets)
 
     cleanup = config.get("cleanup_action")
     return Job(
@@ -113,6 +121,7 @@ def _action(
     config: Mapping[str, Any],
     job_config: Mapping[str, Any],
     versions: Versions,
+    secrets: Secrets,
 ) -> Action:
     """PaaSTA: TronJobConfig._get_action_config; service and deploy group are the action's, else the job's."""
     full = keys.filled(keys.ACTION, config)
@@ -155,7 +164,7 @@ def _action(
         service_account_name=config.get("service_account_name"),
         iam_role=full["iam_role"],
         spark_args=freeze(config.get("spark_args", {})),
-        secrets=(),
+        secrets=secrets(config, owner),
         keys=freeze(config),
     )
 

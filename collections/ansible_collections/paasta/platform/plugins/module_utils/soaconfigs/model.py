@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .model_jobs import Job, TronMaster
+    from .model_records import CustomResource, Rollback
 
 KeyPath: TypeAlias = "tuple[str | int, ...]"
 
@@ -20,7 +24,7 @@ KeyPath: TypeAlias = "tuple[str | int, ...]"
 class _Compact:
     """Pickles as a call of the class with its fields in order, which takes half the time of setting each by name."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.__class__, tuple([getattr(self, name) for name in self.__slots__])
@@ -187,6 +191,7 @@ class ClusterConfig:
     """All that one cluster should run. Instances are sorted by id, and so are namespaces and services.
 
     ``undeployed`` holds the instances whose deploy group nobody has marked yet: they are valid and run nothing.
+    ``rollbacks`` are by service.
     """
 
     cluster: str
@@ -195,3 +200,7 @@ class ClusterConfig:
     undeployed: tuple[Instance, ...]
     namespaces: tuple[Namespace, ...]
     warnings: tuple[ConfigError, ...]
+    jobs: tuple[Job, ...] = ()
+    custom_resources: tuple[CustomResource, ...] = ()
+    tron_master: TronMaster | None = None
+    rollbacks: Mapping[str, Rollback] = field(default_factory=dict)

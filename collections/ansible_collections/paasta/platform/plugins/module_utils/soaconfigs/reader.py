@@ -1,0 +1,296 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""Walk a soa-configs directory once: parse, merge, check, and hand what is right to the clusters' assemblies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import build, checks, deployments, jobs, keys
+from .assembly import Assembly
+from .errors import ConfigError, did_you_mean
+from .files import FILE_TYPES, SoaDir
+from .merge import Layer, merge_layers
+from .model import ClusterConfig, Namespace, Version
+from .names import PLACEHOLDERS_HINT, expand_deploy_group
+from .service import (
+    Part,
+    Problems,
+    Service,
+    checked,
+    load_autotuned,
+    load_instances,
+    load_namespaces,
+    load_pipeline,
+    load_service,
+)
+from .settings import Settings
+from .shapes import Struct, show
+from .views import InstanceView, ServiceView, TreeView
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a tree says, by cluster, and what is wrong with it; sorted by place. The others count what was read."""
+
+    configs: Mapping[str, ClusterConfig]
+    errors: tuple[ConfigError, ...]
+    warnings: tuple[ConfigError, ...]
+    services: int
+    files: int
+    instances: int
+
+
+class Reader:
+    """The state of one reading. ``clusters``, ``wanted`` services and ``types`` are its bounds; None is all."""
+
+    def __init__(
+        self,
+        soa: SoaDir,
+        settings: Settings,
+        clusters: tuple[str, ...] | None,
+        wanted: tuple[str, ...] | None,
+        types: tuple[str, ...] | None,
+    ) -> None:
+        self.soa = soa
+        self.settings = settings
+        self.clusters = frozenset(clusters) if clusters is not None else None
+        self.wanted = wanted
+        self.problems = Problems()
+        self.custom = self._custom_types()
+        self.file_types = FILE_TYPES | frozenset(self.custom)
+        self.types = frozenset(types) if types is not None else keys.ALL_INSTANCE_TYPES | frozenset(self.custom)
+        self.tree = TreeView(soa, settings, self.problems)
+        self.tree.pipeline_of = lambda service: load_pipeline(soa, service)
+        self.namespaces: dict[str, Namespace] = {}
+        self.records: dict[str, deployments.Deployments] = {}
+        self.assemblies: dict[str, Assembly] = {}
+        self.count = 0
+        for cluster in clusters or ():
+            self._assembly(cluster)
+
+    def read(self) -> Reading:
+        files = {name: self._instance_files(name) for name in self.soa.services}
+        self._check_bounds({cluster for found in files.values() for _kind, cluster, _file in found})
+        if self.clusters is not None:
+            files = {name: [file for file in found if file[1] in self.clusters] for name, found in files.items()}
+        chosen = [name for name in self.soa.services if self._is_chosen(name, files[name])]
+        for name in chosen:
+            self.tree.loaded[name] = load_service(self.soa, name, self.problems)
+        for name in self.soa.services:
+            self._read_namespaces(name)
+        for name in chosen:
+            self._read_service(self.tree.loaded[name], files[name])
+        self._read_tron_masters()
+        self._read_authenticating()
+        for check in checks.TREE_CHECKS:
+            check(self.tree)
+        self.problems.errors.extend(self.soa.errors)
+        return self._reading()
+
+    def _reading(self) -> Reading:
+        namespaces = tuple(self.namespaces[name] for name in sorted(self.namespaces))
+        warnings = _sorted(self.problems.warnings)
+        return Reading(
+            configs={name: found.config(namespaces, warnings) for name, found in sorted(self.assemblies.items())},
+            errors=_sorted(self.problems.errors),
+            warnings=warnings,
+            services=len(self.tree.loaded),
+            files=self.soa.files_read,
+            instances=self.count,
+        )
+
+    def _assembly(self, cluster: str) -> Assembly:
+        found = self.assemblies.get(cluster)
+        if found is None:
+            found = self.assemblies[cluster] = Assembly(cluster, self.tree.secrets, self._version)
+        return found
+
+    def _version(self, service: str, deploy_group: str) -> Version | None:
+        """What is marked for a deploy group of any service: Tron's actions may run another one's code."""
+        return self._deployments(service).versions.get(deploy_group)
+
+    # what to read
+
+    def _custom_types(self) -> dict[str, keys.CustomType]:
+        try:
+            known = keys.ALL_INSTANCE_TYPES - frozenset(keys.CUSTOM_TYPES)
+            return keys.custom_types(self.settings.custom_resource_types, known)
+        except ValueError as error:
+            self.problems.errors.append(ConfigError("", 0, 0, "", str(error)))
+            return dict(keys.CUSTOM_TYPES)
+
+    def _instance_files(self, service: str) -> list[tuple[str, str, str]]:
+        return self.soa.instance_files(service, self.file_types)
+
+    def _is_chosen(self, name: str, files: list[tuple[str, str, str]]) -> bool:
+        if self.wanted is not None and name not in self.wanted:
+            return False
+        return bool(files) if self.clusters is not None else any(n.endswith(".yaml") for n in self.soa.files(name))
+
+    def _check_bounds(self, found: set[str]) -> None:
+        known = keys.ALL_INSTANCE_TYPES | frozenset(self.custom)
+        for name in sorted(self.types - known):
+            hint = did_you_mean(name, known)
+            self.problems.errors.append(ConfigError("", 0, 0, "", f"{show(name)} is not a known instance type", hint))
+        for name in sorted(set(self.wanted or ()) - set(self.soa.services)):
+            hint = did_you_mean(name, self.soa.services)
+            self.problems.errors.append(ConfigError(name, 0, 0, "", "is not a service of this tree", hint, "soa-dir"))
+        for cluster in sorted((self.clusters or frozenset()) - found):
+            message = f"no service has an instance file for cluster {cluster}"
+            hint = did_you_mean(cluster, found)
+            self.problems.warnings.append(ConfigError(self.soa.root, 0, 0, "", message, hint, "no-instances"))
+
+    # namespaces and whole services
+
+    def _read_namespaces(self, name: str) -> None:
+        """Those of every service: of a service of which nothing else is read they are checked here."""
+        service = self.tree.loaded.get(name)
+        if service is None:
+            service = Service(name, self.soa.files(name))
+            service.namespace_parts = load_namespaces(self.soa, name, self.problems)
+            self._check_service(service, checks.MESH_CHECKS, (), {})
+        for part in service.namespace_parts.values():
+            namespace = build.namespace(name, str(part.path[-1]), part.value)
+            self.namespaces[namespace.id] = namespace
+            self.tree.namespaces[namespace.id] = part.value
+            self.tree.documents[part.document.file] = part.document
+
+    def _check_service(
+        self,
+        service: Service,
+        of_service: Iterable[Callable[[ServiceView], None]],
+        files: Sequence[tuple[str, str, str]],
+        names: Mapping[str, Collection[str]],
+    ) -> None:
+        view = ServiceView(service, self.tree, files, names)
+        for check in of_service:
+            check(view)
+
+    def _read_service(self, service: Service, files: list[tuple[str, str, str]]) -> None:
+        names: dict[str, Collection[str]] = {}
+        for part in (*service.parts.values(), *service.rollback_parts.values()):
+            self.tree.documents[part.document.file] = part.document
+        for kind, cluster, file in files:
+            if kind in keys.RETIRED_TYPES:
+                self.tree.warn("retired-type", f"{service.name}/{file}", (), keys.RETIRED_TYPES[kind])
+                continue
+            document, parts = load_instances(self.soa, service.name, self._struct(kind), file, self.problems)
+            self.tree.documents[document.file] = document
+            names[file] = parts
+            self._read_instances(service, kind, cluster, file, parts)
+        for cluster, part in service.rollback_parts.items():
+            if self.clusters is None or cluster in self.clusters:
+                self._assembly(cluster).add_rollback(service.name, part.value)
+        if self.clusters is None:
+            self.tree.secrets.read_all(service.name)
+        self._check_service(service, checks.SERVICE_CHECKS, files, names)
+
+    def _deployments(self, service: str) -> deployments.Deployments:
+        record = self.records.get(service)
+        if record is None:
+            record = self.records[service] = self._read_deployments(service)
+        return record
+
+    def _read_deployments(self, service: str) -> deployments.Deployments:
+        if service not in self.soa.services or not self.soa.has(service, deployments.FILE):
+            return deployments.Deployments()
+        data, errors = self.soa.read(service, deployments.FILE)
+        if not errors:
+            record, errors = deployments.read(f"{service}/{deployments.FILE}", data)
+        self.problems.add(errors, "deployments")
+        return deployments.Deployments() if errors else record
+
+    # instances
+
+    def _struct(self, kind: str) -> Struct:
+        return keys.JOB if kind == "tron" else keys.INSTANCE.get(kind) or self.custom[kind].struct
+
+    def _read_instances(self, service: Service, kind: str, cluster: str, file: str, parts: Mapping[str, Part]) -> None:
+        self.count += len(parts)
+        record = self._deployments(service.name)
+        tuned = self._autotuned(service.name, kind, cluster)
+        general = _general_layers(service, kind)
+        assembly = self._assembly(cluster)
+        of_kind = checks.of_kind(kind)
+        for name, part in parts.items():
+            own = tuned.get(name)
+            layers = (part.layer(), own.layer(), *general) if own else (part.layer(), *general)
+            view = InstanceView(
+                service, name, cluster, kind,
+                part=part, layers=layers, config=merge_layers(layers), tree=self.tree, problems=self.problems,
+            )  # fmt: skip
+            view.deploy_group = _deploy_group(view)
+            for check in of_kind:
+                check(view)
+            if kind not in self.types:
+                continue
+            if kind == "tron":
+                assembly.add_job(view, layers)
+            elif kind in self.custom:
+                assembly.add_custom(view, layers, record, self.custom[kind])
+            else:
+                assembly.add_instance(view, layers, record, self.namespaces)
+
+    def _autotuned(self, service: str, kind: str, cluster: str) -> dict[str, Part]:
+        """PaaSTA: auto_config_*; where the inventory says nothing of it, what a machine wrote is meant to be used."""
+        enabled = self.settings.auto_config_instance_types_enabled
+        if enabled and not enabled.get(kind):
+            return {}
+        kind = self.settings.auto_config_instance_type_aliases.get(kind, kind)
+        return load_autotuned(self.soa, service, kind, f"{kind}-{cluster}.yaml", self.problems)
+
+    # documents of no service
+
+    def _read_tron_masters(self) -> None:
+        for cluster in self.soa.tron_clusters():
+            if self.clusters is None or cluster in self.clusters:
+                document = self.soa.yaml(f"tron/{cluster}", "MASTER.yaml")
+                self.problems.errors.extend(document.errors)
+                part = checked(document, (), document.value, keys.MASTER, self.problems)
+                if not document.errors:
+                    self._assembly(cluster).tron_master = jobs.master(cluster, part.value)
+
+    def _read_authenticating(self) -> None:
+        """PaaSTA generates it; nothing here reads it, but a broken one stops PaaSTA's own tools."""
+        if self.clusters is None and "authenticating.yaml" in self.soa.top:
+            document = self.soa.yaml("", "authenticating.yaml")
+            self.problems.errors.extend(document.errors)
+            checked(document, (), document.value, keys.DOCUMENTS["authenticating"].shape, self.problems)
+
+
+def _deploy_group(view: InstanceView) -> str | None:
+    """The deploy group with its placeholders filled in; the legacy branch, or ``<cluster>.<instance>``, without."""
+    config: Mapping[str, Any] = view.config
+    template = config.get("deploy_group") or config.get("branch") or f"{view.cluster}.{view.instance}"
+    if "{" not in template and "}" not in template:
+        return str(template)
+    try:
+        return expand_deploy_group(template, cluster=view.cluster, instance=view.instance, service=view.service)
+    except ValueError as error:
+        key = "deploy_group" if "deploy_group" in config else "branch"
+        view.error("deploy-group-placeholder", (key,), str(error), PLACEHOLDERS_HINT)
+        return None
+
+
+def _general_layers(service: Service, kind: str) -> tuple[Layer, ...]:
+    """The service-wide defaults of an instance: of service.yaml what its type knows, and monitoring.yaml.
+
+    PaaSTA: the keys it makes of other files give way, each as a whole, to the same key in service.yaml.
+    """
+    if kind not in keys.INSTANCE:
+        return ()
+    inherited = keys.inherited(kind)
+    part = service.part("service.yaml")
+    value = {key: item for key, item in part.value.items() if key in inherited}
+    layers = [Layer(part.document, part.path, (), value)] if value else []
+    monitoring = service.part("monitoring.yaml")
+    if "monitoring" not in value and monitoring.value:
+        layers.append(Layer(monitoring.document, (), ("monitoring",), {"monitoring": monitoring.value}))
+    return tuple(layers)
+
+
+def _sorted(problems: Iterable[ConfigError]) -> tuple[ConfigError, ...]:
+    return tuple(sorted(set(problems), key=lambda p: (p.file, p.line, p.column, p.key, p.message)))
