@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The table of keys as JSON Schemas, for editors: pure functions from shapes to plain data.
 
-Draft 7, because it is the newest that the YAML language server (VS Code, Neovim and others) has long checked in full; of
-later drafts it knew some keywords only. Descriptions and defaults stand beside ``$ref``, which the draft tells validators
-to ignore and editors show. ``deprecationMessage`` and ``patternErrorMessage`` are VS Code's, ignored elsewhere.
+Draft 7, because it is the newest that the YAML language server (VS Code, Neovim and others) has long checked in full;
+of later drafts it knew some keywords only. Descriptions and defaults stand beside ``$ref``, which the draft tells
+validators to ignore and editors show. ``deprecationMessage`` and ``patternErrorMessage`` are VS Code's, ignored
+elsewhere.
 
 What Draft 7 cannot say, so that only our own check refuses it: an integer written as a float (``1.0``), and the numbers
 ``.inf`` and ``.nan``, which JSON does not have.
