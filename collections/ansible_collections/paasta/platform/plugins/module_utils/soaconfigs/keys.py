@@ -6,9 +6,11 @@ The model, the validation, the provenance of defaults, the JSON Schemas in ``doc
 this table and nothing else. The rows live in the modules ``keys_*``; this one puts them together and answers questions
 about them. Defaults are those of PaaSTA's code where its schema says otherwise, except ``bounce_margin_factor``.
 
-The table is data of our own, not classes of pydantic or msgspec: those stop at the first bad value of a field or cannot
-say where a merged value was written, have no place for units, reasons and restarts, and would be one more package in
-every execution environment. The package jsonschema, in the tests only, checks that the published schemas agree.
+The table is data of our own, not classes of pydantic, msgspec or attrs: one row has to give the check, the message with
+its way out, the schema, the page, the default and whether containers restart, and classes have a place for some of it
+only. msgspec stops at the first mistake, attrs checks no types by itself, and modules that run on managed hosts import
+this too, where no package of ours may be needed. The package jsonschema, in the tests only, checks that the published
+schemas agree with the table.
 """
 
 from __future__ import annotations
