@@ -156,7 +156,7 @@ def _soa_configs_git(args: Mapping[str, Any], request: Request, check_mode: bool
         outcome = carry_out(request, known, record)
         texts = record.texts()
         if texts and not check_mode:
-            message = commit_message(outcome, request, record.changed, _by(args))
+            message = commit_message(record, outcome, _by(args))
             commit = soa_commits.commit(
                 checkout, tip, {names[service]: text for service, text in texts.items()}, message, _by(args)
             )
@@ -170,26 +170,16 @@ def _soa_configs_git(args: Mapping[str, Any], request: Request, check_mode: bool
     raise Refused(f"Nothing was written.\n{where} moved {soa_commits.ATTEMPTS} times meanwhile; run it again")
 
 
-def commit_message(outcome: Outcome, request: Request, changed: list[str], by: str) -> str:
-    """What was marked by whom: a line for each change, the first of them as the subject if there is only one."""
-    lines = [
-        f"Mark {row['service']} {row['deploy_group']} at {row['git_sha'][:8]}"
-        + (f" (was {row['previous_git_sha'][:8]})" if row["previous_git_sha"] else "")
-        for row in outcome.marks
-        if row["service"] in changed and row["previous_git_sha"] != row["git_sha"]
-    ]
-    lines += [
-        f"Roll {row['service']} {row['deploy_group']} back to {row['git_sha'][:8]} (from {row['from_git_sha'][:8]})"
-        for row in outcome.rollbacks
-        if row["service"] in changed
-    ]
-    for _where, entry in request.controls:
-        verb = (entry["desired_state"] or "restart").capitalize()
-        if entry["service"] in changed:
-            lines.append(f"{verb} {entry['service']}.{entry['instance']} in {entry['cluster']}")
-    subject = lines[0] if len(lines) == 1 else f"Deployments of {', '.join(changed)}"
+def commit_message(record: FileRecord, outcome: Outcome, by: str) -> str:
+    """What was marked by whom: a line for each change, which is the subject if there is only one."""
+    rolled_back = {(row["service"], row["deploy_group"]) for row in outcome.rollbacks}
+    lines = []
+    for service in record.changed:
+        groups = {group for its_service, group in rolled_back if its_service == service}
+        lines += deployments.describe(service, record.before[service], record.after[service], groups)
+    subject = lines[0] if len(lines) == 1 else f"Deployments of {', '.join(record.changed)}"
     if len(subject) > 72:
-        subject = f"Deployments of {len(changed)} services"
+        subject = f"Deployments of {len(record.changed)} services"
     body = [] if subject in lines else [*lines, ""]
     return "\n".join([subject, "", *body, f"Marked-by: {by}", ""])
 
@@ -199,42 +189,56 @@ def _tags(args: Mapping[str, Any], request: Request, check_mode: bool, diff: boo
     known = check(soa, request)
     urls = repositories(known, args["git_url"])
     documents, before = _documents(known, file_reader(soa))
-    todo = sorted(known)
+    outcome = Outcome()
+    tags: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
+    services, failure = sorted(known), ""
     for attempt in range(1, TAG_ATTEMPTS + 1):
-        listed, failed = git_refs.for_each(
-            urls.values(),
-            lambda url: git_refs.list_tags(url, args["git_timeout"]),
-            args["git_concurrency"],
-            "repositories listed",
-        )
-        if failed:
-            raise Refused(f"Nothing was written.\n{unreachable(urls, failed)}")
-        record = TagRecord({service: listed[urls[service]] for service in todo}, known, _now())
-        for service in todo:
+        listed = _list({service: urls[service] for service in services}, args)
+        record = TagRecord({service: listed[urls[service]] for service in services}, known, _now())
+        for service in services:
             record.adopt(service, _parsed(documents[service]))
-        outcome = carry_out(request, known, record)
-        new = {service: tags for service, tags in record.new.items() if tags}
-        if check_mode or not new:
+        planned = carry_out(request.of(services), known, record)
+        new = {service: found for service, found in record.new.items() if found}
+        failed = {} if check_mode else _push(urls, new, args)
+        # A repository whose names were taken is planned again; the others are done, and are not done twice.
+        again = [s for s, error in failed.items() if isinstance(error, git_refs.Taken) and attempt < TAG_ATTEMPTS]
+        failure = unreachable(urls, {urls[service]: error for service, error in failed.items() if service not in again})
+        done = [service for service in services if service not in failed]
+        outcome.add(planned, done)
+        tags |= {service: [tag.ref for tag in new[service]] for service in done if service in new}
+        for service in done:
+            text = deployments.dump(git_tags.document(service, record.tags(service), known[service].instances))
+            if text != before[service]:
+                texts[service] = text
+        services = again
+        if failure or not services:
             break
-        if not _push(urls, new, args, last=attempt == TAG_ATTEMPTS):
-            break
-    texts = {}
-    for service in todo:
-        text = deployments.dump(git_tags.document(service, record.tags(service), known[service].instances))
-        if text != before[service]:
-            texts[service] = text
     if not check_mode:
         atomic.write({path_of(soa.root, service): text for service, text in texts.items()})
     result = _result(outcome, texts, before, diff)
-    result["tags"] = {service: [tag.ref for tag in tags] for service, tags in new.items()}
-    result["changed"] = bool(texts or new)
+    result |= {"tags": tags, "changed": bool(texts or tags)}
+    if failure:
+        head = f"Tagged: {', '.join(sorted(tags)) or 'none'}. Not tagged, and their records are as they were:"
+        result |= {"failed": True, "msg": f"{head}\n{failure}"}
     return result
 
 
-def _push(urls: Mapping[str, str], new: Mapping[str, list[Tag]], args: Mapping[str, Any], last: bool) -> bool:
-    """Push each repository's tags, all of one or none. Whether names were taken, so that all is to be planned again:
-    tags that were pushed by then are found in the next listing, and not asked for again.
-    """
+def _list(urls: Mapping[str, str], args: Mapping[str, Any]) -> dict[str, list[Tag]]:
+    """The tags by URL. Refused when a repository cannot be listed, with all of those."""
+    listed, failed = git_refs.for_each(
+        urls.values(),
+        lambda url: git_refs.list_tags(url, args["git_timeout"]),
+        args["git_concurrency"],
+        "repositories listed",
+    )
+    if failed:
+        raise Refused(f"Nothing was written.\n{unreachable(urls, failed)}")
+    return listed
+
+
+def _push(urls: Mapping[str, str], new: Mapping[str, list[Tag]], args: Mapping[str, Any]) -> dict[str, GitError]:
+    """Push each repository's tags, all of one or none; the services whose repository has none of them, and why."""
     of_url: dict[str, list[Tag]] = {}
     for service, tags in new.items():
         of_url.setdefault(urls[service], []).extend(tag for tag in tags if tag not in of_url.get(urls[service], []))
@@ -244,12 +248,7 @@ def _push(urls: Mapping[str, str], new: Mapping[str, list[Tag]], args: Mapping[s
         args["git_concurrency"],
         "repositories tagged",
     )
-    if not failed:
-        return False
-    if not last and all(isinstance(error, git_refs.Taken) for error in failed.values()):
-        return True
-    count = f"{len(of_url) - len(failed)} of {len(of_url)} repositories were tagged, these were not:"
-    raise Refused(f"{count}\n{unreachable({s: u for s, u in urls.items() if u in of_url}, failed)}")
+    return {service: failed[url] for service, url in urls.items() if url in failed}
 
 
 def repositories(known: Mapping[str, Groups], template: str | None) -> dict[str, str]:

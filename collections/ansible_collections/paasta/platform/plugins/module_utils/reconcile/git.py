@@ -111,7 +111,7 @@ _NOISE = re.compile(
 def _reason(status: int, output: str, complaint: str) -> tuple[str, bool]:
     """The lines of git's complaint that say something, on one line, and whether trying again makes sense."""
     rejected = [line for line in output.splitlines() if "[rejected]" in line or "[remote rejected]" in line]
-    lines = [line.strip() for line in [*complaint.splitlines(), *rejected]]
+    lines = [" ".join(line.split()).removeprefix("! ") for line in [*complaint.splitlines(), *rejected]]
     told = list(dict.fromkeys(line for line in lines if not _NOISE.match(line))) or lines
     text = "; ".join(line.removeprefix("fatal: ").removeprefix("error: ") for line in told if line)
     return redact(text) or f"exited with status {status}", not _FINAL.search(complaint + output)

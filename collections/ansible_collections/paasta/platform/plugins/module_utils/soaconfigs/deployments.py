@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -284,14 +284,11 @@ def control(
     instance: str,
     desired_state: str | None = None,
     force_bounce: str | None = None,
-    only_if_absent: bool = False,
 ) -> dict[str, Any]:
     """The document with what is given set for one instance; None leaves a value as it is (start when new)."""
     result = _copy(document)
     controls = result["v2"]["controls"]
     key = control_key(service, cluster, instance)
-    if only_if_absent and key in controls:
-        return result
     entry = {**control_entry(Control()), **controls.get(key, {})}
     if desired_state is not None:
         entry["desired_state"] = desired_state
@@ -304,6 +301,37 @@ def control(
 def present(document: Mapping[str, Any], deploy_group: str) -> Version | None:
     """The version that a deploy group is marked with, None when it is not."""
     return _version(document.get("v2", {}).get("deployments", {}).get(deploy_group))
+
+
+def describe(
+    service: str, before: Mapping[str, Any], after: Mapping[str, Any], rolled_back: Collection[str] = ()
+) -> list[str]:
+    """What changed from one document to the next, a line for each: ``Mark web prod.main at 9f1c0ad2 (was 361823e4)``.
+
+    :param rolled_back: the deploy groups whose new version is an old one.
+    """
+    lines = []
+    for group in sorted(after.get("v2", {}).get("deployments", {})):
+        old, new = present(before, group), present(after, group)
+        if new and new != old:
+            was = _short(old) if old else ""
+            if old and group in rolled_back:
+                lines.append(f"Roll {service} {group} back to {_short(new)} (from {was})")
+            else:
+                lines.append(f"Mark {service} {group} at {_short(new)}" + (f" (was {was})" if was else ""))
+    controls = before.get("v2", {}).get("controls", {})
+    for key, entry in sorted(after.get("v2", {}).get("controls", {}).items()):
+        earlier = controls.get(key, control_entry(Control()))
+        cluster, _dot, instance = key.partition(":")[2].partition(".")
+        if entry["desired_state"] != earlier["desired_state"]:
+            lines.append(f"{entry['desired_state'].capitalize()} {service}.{instance} in {cluster}")
+        elif entry["force_bounce"] != earlier["force_bounce"]:
+            lines.append(f"Restart {service}.{instance} in {cluster}")
+    return lines
+
+
+def _short(version: Version) -> str:
+    return version.git_sha[:8] + (f" {version.image_version}" if version.image_version else "")
 
 
 def _copy(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ A request is checked against the tree as a whole before the first change, then c
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -80,6 +80,12 @@ class Request:
     def entries(self) -> list[Entry]:
         return [*self.marks, *self.rollbacks, *self.controls]
 
+    def of(self, services: Iterable[str]) -> Request:
+        """What is asked of these services."""
+        wanted = set(services)
+        lists = (self.marks, self.rollbacks, self.controls)
+        return Request(*([entry for entry in entries if entry[1]["service"] in wanted] for entries in lists))
+
 
 def request(args: Mapping[str, Any]) -> Request:
     marks, rollbacks, controls = (
@@ -114,6 +120,12 @@ class Outcome:
 
     marks: list[dict[str, Any]] = field(default_factory=list)
     rollbacks: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, other: Outcome, services: Iterable[str]) -> None:
+        """Take over what another outcome has of these services."""
+        wanted = set(services)
+        self.marks += [row for row in other.marks if row["service"] in wanted]
+        self.rollbacks += [row for row in other.rollbacks if row["service"] in wanted]
 
 
 def carry_out(request: Request, known: Mapping[str, Groups], record: Record) -> Outcome:

@@ -96,7 +96,7 @@ def test_several_changes_are_one_commit(clone: Make) -> None:
     soa.run(marks=[mark(SHA, None)], controls=[stop("main", "canary")])
     assert soa.git("log", "-1", "--format=%B").splitlines() == [
         "Deployments of web", "", "Mark web prod.canary at 01234567", "Mark web prod.main at 01234567",
-        "Stop web.main in prod", "Stop web.canary in prod", "", "Marked-by: maria@deploy1",
+        "Stop web.canary in prod", "Stop web.main in prod", "", "Marked-by: maria@deploy1",
     ]  # fmt: skip
     soa.run(marks=[mark(NEW)])
     soa.run(rollbacks=[{"service": "web", "deploy_group": "prod.main", "git_sha": None, "image_version": None}])

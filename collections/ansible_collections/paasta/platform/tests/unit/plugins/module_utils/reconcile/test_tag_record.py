@@ -169,11 +169,13 @@ def mark_of_rollback(sha: str | None = None) -> dict[str, Any]:
 
 
 def test_one_repository_is_all_or_nothing(platform: Platform) -> None:
-    marks = [mark(platform.web.shas[0], "prod.main"), mark("1" * 40, "prod.canary")]
+    marks = [mark("1" * 40, "prod.main"), mark(sorted(platform.web.shas)[-1], "prod.canary")]
     result = platform.run(marks=[*marks, mark(platform.api.shas[0], service="api")])
     assert result["failed"] is True
-    assert result["msg"].startswith("1 of 2 repositories were tagged, these were not:\nweb: file://")
-    assert f"has no commit {platform.web.shas[0]} or {'1' * 40}" in result["msg"] or "1" * 40 in result["msg"]
+    assert result["msg"].startswith("Tagged: api. Not tagged, and their records are as they were:\nweb: file://")
+    assert f"has no commit {'1' * 40} or {sorted(platform.web.shas)[-1]}; push it there first" in result["msg"]
+    assert (result["changed"], result["services"], list(result["tags"])) == (True, ["api"], ["api"])
+    assert platform.record("api")["v2"]["deployments"]["prod.main"]["git_sha"] == platform.api.shas[0]
     assert platform.web.tags() == {}
     assert len(platform.api.tags()) == 1
 
@@ -193,6 +195,41 @@ def test_a_name_that_somebody_takes_meanwhile(platform: Platform, monkeypatch: p
         "paasta-prod.main-20260102T030406-deploy": platform.web.shas[0],
     }
     assert platform.record()["v2"]["deployments"]["prod.main"]["git_sha"] == platform.web.shas[0]
+
+
+def test_what_is_pushed_already_is_not_planned_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, clock: Any
+) -> None:
+    # A rollback goes back one version; done again, it would go back another.
+    for day, number in enumerate(range(3), 2):
+        clock(datetime(2026, 1, day))
+        platform.run(marks=[mark(platform.web.shas[number]), mark(platform.api.shas[number], service="api")])
+    clock(datetime(2026, 1, 9))
+    add, refused = git_refs.add_tags, []
+
+    def taken_once(url: str, tags: Any, timeout: float) -> None:
+        if url == platform.web.url and not refused:
+            refused.append(url)
+            raise git_refs.Taken("already exists")
+        add(url, tags, timeout)
+
+    monkeypatch.setattr(git_refs, "add_tags", taken_once)
+    result = platform.run(rollbacks=[mark_of_rollback(), {**mark_of_rollback(), "service": "api"}])
+    assert refused
+    assert {row["service"]: row["git_sha"] for row in result["rollbacks"]} == {
+        "web": platform.web.shas[1], "api": platform.api.shas[1]
+    }  # fmt: skip
+    assert sorted(result["tags"]) == ["api", "web"]
+
+
+def test_names_that_are_always_taken(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(_url: str, _tags: Any, _timeout: float) -> None:
+        raise git_refs.Taken("already exists")
+
+    monkeypatch.setattr(git_refs, "add_tags", taken)
+    result = platform.run(marks=[mark(platform.web.shas[0])])
+    assert result["msg"].startswith("Tagged: none. Not tagged")
+    assert result["changed"] is False
 
 
 def test_many_at_once_are_all_there(platform: Platform, at_once: Any) -> None:

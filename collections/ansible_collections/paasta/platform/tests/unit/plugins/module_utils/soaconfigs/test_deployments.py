@@ -54,10 +54,25 @@ def test_a_mark_keeps_what_was_asked_of_instances(a: Any, b: Any, mark: tuple[An
     assert deployments.control(after, *b) == after
 
 
-def test_only_if_absent_leaves_what_is_there() -> None:
-    stopped = deployments.control({}, "web", "prod", "main", "stop", only_if_absent=True)
-    assert stopped["v2"]["controls"] == {"web:prod.main": {"desired_state": "stop", "force_bounce": None}}
-    assert deployments.control(stopped, "web", "prod", "main", "start", only_if_absent=True) == stopped
+def test_a_change_in_words() -> None:
+    before = deployments.mark({}, "web", "prod.main", SHA, None, [("prod", "main"), ("prod", "job.action")])
+    assert deployments.describe("web", {}, before) == ["Mark web prod.main at 01234567"]
+    after = deployments.mark(before, "web", "prod.main", SHA, "2", [("prod", "new")])
+    after = deployments.mark(after, "web", "prod.batch", SHA[::-1], None, [])
+    after = deployments.control(after, "web", "prod", "job.action", "stop", "7")
+    after = deployments.control(after, "web", "prod", "main", None, "7")
+    assert deployments.describe("web", before, after) == [
+        "Mark web prod.batch at 76543210",
+        "Mark web prod.main at 01234567 2 (was 01234567)",
+        "Stop web.job.action in prod",
+        "Restart web.main in prod",
+    ]
+    assert deployments.describe("web", after, before, {"prod.main"}) == [
+        "Roll web prod.main back to 01234567 (from 01234567 2)",
+        "Start web.job.action in prod",
+        "Restart web.main in prod",
+    ]
+    assert deployments.describe("web", after, after) == []
 
 
 def test_what_is_not_ours_is_kept() -> None:
