@@ -53,7 +53,7 @@ MESH_CHECKS: tuple[Callable[[ServiceSubject], None], ...] = checks_mesh.SERVICE
 SERVICE_CHECKS: tuple[Callable[[ServiceSubject], None], ...] = (*checks_service.CHECKS, *MESH_CHECKS)
 TREE_CHECKS: tuple[Callable[[TreeSubject], None], ...] = checks_mesh.TREE
 
-_CONTAINERS = frozenset({"kubernetes", "eks", "adhoc", "marathon", "paasta_native"})
+_CONTAINERS = frozenset({"kubernetes", "eks", "adhoc", "marathon"})
 
 
 def of_kind(kind: str) -> tuple[Callable[[Subject], None], ...]:

@@ -29,6 +29,8 @@ _DEFAULT_PROVIDERS: Sequence[Mapping[str, Any]] = ({"type": "cpu"},)
 
 
 def autoscaling(subject: Subject) -> None:
+    if subject.kind not in _PODS:
+        return
     config = subject.config
     scaling = config.get("autoscaling")
     if config.get("max_instances") is None:

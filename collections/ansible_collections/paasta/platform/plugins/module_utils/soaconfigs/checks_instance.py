@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from .errors import did_you_mean
 from .model import KeyPath
@@ -47,6 +48,11 @@ def deploy_group(subject: Subject) -> None:
     if not key:
         message = f"deploy_group is not set, and its default {message}"
     subject.error("unknown-deploy-group", path, message, did_you_mean(group, pipeline))
+
+
+def written_deploy_group(subject: Subject) -> None:
+    if subject.config.get("deploy_group"):
+        deploy_group(subject)
 
 
 def registrations(subject: Subject) -> None:
@@ -125,10 +131,14 @@ def autotune_limits(subject: Subject) -> None:
 
 
 def pool_limit(subject: Subject) -> None:
+    check_pool_limit(subject, (), subject.config)
+
+
+def check_pool_limit(subject: Subject, prefix: KeyPath, config: Mapping[str, Any]) -> None:
+    """Check cpus in a mapping that is at ``prefix`` of the subject."""
     limits = subject.settings.pool_limits
     if not limits:
         return
-    config = subject.config
     pool = config.get("pool", _DEFAULT_POOL)
     limit = (limits.get(subject.cluster) or {}).get(pool)
     if not isinstance(limit, Mapping) or limit.get("max_cpus") is None:
@@ -138,7 +148,7 @@ def pool_limit(subject: Subject) -> None:
     if cpus is not None and cpus >= limit["max_cpus"]:
         message = f"cpus {cpus} is not below {limit['max_cpus']}, the limit of pool {pool}"
         recommended = limit.get("recommended_pool")
-        subject.error("pool-limit", ("cpus",), message, f"use pool {recommended}" if recommended else "")
+        subject.error("pool-limit", (*prefix, "cpus"), message, f"use pool {recommended}" if recommended else "")
 
 
 def pool(subject: Subject) -> None:
@@ -199,16 +209,29 @@ def dependencies(subject: Subject) -> None:
 
 def monitoring_team(subject: Subject) -> None:
     """The override of an instance; that of monitoring.yaml is checked with its service."""
+    if subject.settings.monitoring_teams:
+        _team(subject, (), subject.own)
+
+
+def job_teams(subject: Subject) -> None:
+    jobs = subject.own.get("jobs")
+    if isinstance(jobs, Mapping):
+        for name, job in jobs.items():
+            if isinstance(job, Mapping):
+                _team(subject, ("jobs", name), job)
+
+
+def _team(subject: Subject, path: KeyPath, config: Mapping[str, Any]) -> None:
     teams = subject.settings.monitoring_teams
-    monitoring = subject.own.get("monitoring") if teams else None
-    if isinstance(monitoring, Mapping):
-        team = monitoring.get("team")
-        if isinstance(team, str) and team not in teams:
-            message = f"{show(team)} is not a team of the inventory"
-            subject.warn("unknown-team", ("monitoring", "team"), message, did_you_mean(team, teams))
+    monitoring = config.get("monitoring")
+    team = monitoring.get("team") if isinstance(monitoring, Mapping) else None
+    if teams and isinstance(team, str) and team not in teams:
+        message = f"{show(team)} is not a team of the inventory"
+        subject.warn("unknown-team", (*path, "monitoring", "team"), message, did_you_mean(team, teams))
 
 
-OPAQUE = (instance_name, deploy_group, monitoring_team)
+# Of custom resources a deploy group is only looked at where one is written, and Flink's jobs have teams of their own.
+OPAQUE = (instance_name, written_deploy_group, monitoring_team, job_teams)
 CHECKS = (
     instance_name,
     deploy_group,

@@ -4,20 +4,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from .errors import did_you_mean
-from .secrets import SHARED, malformed_references
+from .model import KeyPath
+from .secrets import SHARED, SecretRef, malformed_references
 from .subjects import Subject
 
 
-def forms(subject: Subject) -> None:
-    config = subject.config
+def secrets(subject: Subject) -> None:
+    check(subject, (), subject.config, subject.secrets)
+
+
+def check(
+    subject: Subject, prefix: KeyPath, config: Mapping[str, Any], found: Iterable[tuple[KeyPath, SecretRef]]
+) -> None:
+    """Check the references in a mapping that is at ``prefix`` of the subject; ``found`` are those that are some."""
     if "env" in config or "secret_volumes" in config:
         for path, message in malformed_references(config):
-            subject.error("secret-form", path, message)
-
-
-def existence(subject: Subject) -> None:
-    for path, secret in subject.secrets:
+            subject.error("secret-form", (*prefix, *path), message)
+    for path, secret in found:
         if subject.secret_digest(secret) is not None:
             continue
         if subject.secret_exists(secret):
@@ -27,12 +34,12 @@ def existence(subject: Subject) -> None:
             hint = "add one with playbooks/secret.yml"
             if subject.cluster not in environments:
                 hint += ", or say in paasta_secret_environments that the cluster has another"
-            subject.error("secret-environment", path, message, hint)
+            subject.error("secret-environment", (*prefix, *path), message, hint)
         else:
             owner = "shared secrets" if secret.service == SHARED else f"secrets of {secret.service}"
             message = f"{secret.name} is not among the {owner}: there is no {secret.file}"
             hint = did_you_mean(secret.name, subject.secret_names(secret.service))
-            subject.error("unknown-secret", path, message, hint or "add it with playbooks/secret.yml")
+            subject.error("unknown-secret", (*prefix, *path), message, hint or "add it with playbooks/secret.yml")
 
 
-CHECKS = (forms, existence)
+CHECKS = (secrets,)

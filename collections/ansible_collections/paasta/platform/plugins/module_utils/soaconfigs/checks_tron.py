@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from . import schedules
+from . import checks_instance, checks_secrets, checks_volumes, schedules
 from .errors import did_you_mean, nearest
 from .keys_tron import JOB_NAME
 from .model import KeyPath
+from .names import PLACEHOLDERS_HINT, expand_deploy_group
+from .secrets import references
 from .shapes import show
 from .subjects import Subject
 
@@ -130,7 +132,7 @@ def _circle(required: Mapping[str, list[str]]) -> list[str]:
 
 
 def containers(subject: Subject) -> None:
-    """Of each action that runs in a container: whose image it runs, and which version."""
+    """Of each action that runs in a container: whose image and which version it runs, and what it is given."""
     job = subject.config
     found = list(actions(job))
     cleanup = job.get("cleanup_action")
@@ -145,26 +147,43 @@ def containers(subject: Subject) -> None:
                 if key in action:
                     message = f"{key} has no meaning for a Spark action"
                     subject.error("spark-resources", (*path, key), message, "set it in spark_args")
-        _deploy_group(subject, path, name, action)
+        service = _service(subject, path, action)
+        if service:
+            _deploy_group(subject, path, name, action, service)
+            checks_secrets.check(subject, path, action, references(action, service))
+        checks_volumes.check(subject, path, action)
+        checks_instance.check_pool_limit(subject, path, action)
 
 
-def _deploy_group(subject: Subject, path: KeyPath, name: str, action: Mapping[str, Any]) -> None:
+def _service(subject: Subject, path: KeyPath, action: Mapping[str, Any]) -> str:
+    """The service whose image and secrets an action uses; empty when there is none of that name."""
     job = subject.config
-    service = action.get("service") or job.get("service") or subject.service
-    if service != subject.service and service not in subject.tree.services:
-        where: KeyPath = (*path, "service") if action.get("service") else ("service",)
-        message = f"{show(service)} is not a service of this tree"
-        subject.error("tron-service", where, message, did_you_mean(service, subject.tree.services))
-        return
-    group = action.get("deploy_group") or job.get("deploy_group")
-    where = (*path, "deploy_group") if action.get("deploy_group") else ("deploy_group",)
+    service: str = action.get("service") or job.get("service") or subject.service
+    if service == subject.service or service in subject.tree.services:
+        return service
+    where: KeyPath = (*path, "service") if action.get("service") else ("service",)
+    message = f"{show(service)} is not a service of this tree"
+    subject.error("tron-service", where, message, did_you_mean(service, subject.tree.services))
+    return ""
+
+
+def _deploy_group(subject: Subject, path: KeyPath, name: str, action: Mapping[str, Any], service: str) -> None:
+    template = action.get("deploy_group") or subject.config.get("deploy_group")
+    where: KeyPath = (*path, "deploy_group") if action.get("deploy_group") else ("deploy_group",)
     pipeline = subject.tree.pipeline(service)
-    if not group:
+    if not template:
         if not subject.written(("deploy_group",)) and not subject.written((*path, "deploy_group")):
             message = f"{subject.instance}.{name} has no deploy_group, and no default one"
             hint = did_you_mean("", pipeline or ())
             subject.error("tron-deploy-group", path, message, hint or "set it here or for the whole job")
-    elif pipeline is not None and group not in pipeline:
+        return
+    try:
+        instance = f"{subject.instance}.{name}"
+        group = expand_deploy_group(template, cluster=subject.cluster, instance=instance, service=service)
+    except ValueError as error:
+        subject.error("deploy-group-placeholder", where, str(error), PLACEHOLDERS_HINT)
+        return
+    if pipeline is not None and group not in pipeline:
         message = f"{show(group)} is not in the pipeline of {service}/deploy.yaml"
         subject.error("unknown-deploy-group", where, message, did_you_mean(group, pipeline))
 

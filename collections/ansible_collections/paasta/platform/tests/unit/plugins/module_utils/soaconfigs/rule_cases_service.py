@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .rule_cases import Case, S, main, smartstack
+from .rule_cases import FORM, Case, S, main, secret, smartstack
 
 LOCATIONS = {"paasta_location_types": ["region", "habitat"]}
 TEAMS = {"paasta_monitoring_teams": ["words", "frontend"]}
@@ -154,6 +154,24 @@ TRON = (
     Case("unknown-deploy-group", job("    a: {command: x, deploy_group: prod.mian}\n"),
          (f'{J}:5:21: nightly.actions.a.deploy_group: "prod.mian" is not in the pipeline of web/deploy.yaml; '
           "did you mean prod.main?",)),
+    Case("deploy-group-placeholder", job("    a: {command: x, deploy_group: '{job}.x'}\n"),
+         (f"{J}:5:21: nightly.actions.a.deploy_group: unknown placeholder {{job}}; "
+          "allowed: {cluster}, {instance}, {service}",)),
+    Case("deploy-group-placeholder", job("    a: {command: x, deploy_group: '{cluster}.main'}\n")),
+    Case("unknown-secret", job("    a: {command: x, env: {T: SECRET(t)}}\n"),
+         (f"{J}:5:27: nightly.actions.a.env.T: t is not among the secrets of web: there is no web/secrets/t.json; "
+          "add it with playbooks/secret.yml",)),
+    Case("unknown-secret", {**job("    a: {command: x, service: api, deploy_group: any, env: {T: SECRET(t)}}\n"),
+                            "api/secrets/t.json": secret("prod"), "api/smartstack.yaml": "a: {proxy_port: 20009}\n"}),
+    Case("secret-form", {J: job(ONE)[J] + "  cleanup_action: {command: x, env: {T: SECRET(a b)}}\n"},
+         (f"{J}:6:38: nightly.cleanup_action.env.T: {FORM}",)),
+    Case("duplicate-volume", job("    a: {command: x, extra_volumes: [{containerPath: /a, hostPath: /b, mode: RO}, "
+                                 "{containerPath: /a, hostPath: /c, mode: RO}]}\n"),
+         (f"{J}:5:83: nightly.actions.a.extra_volumes[1].containerPath: /a is already mounted by extra_volumes[0]; "
+          "mount one of the two somewhere else",)),
+    Case("pool-limit", job("    a: {command: x, cpus: 9}\n"),
+         (f"{J}:5:21: nightly.actions.a.cpus: cpus 9 is not below 4, the limit of pool default",),
+         {"paasta_pool_limits": {"prod": {"default": {"max_cpus": 4}}}}),
     Case("tron-service", job("    a: {command: x, service: wbe}\n"),
          (f'{J}:5:21: nightly.actions.a.service: "wbe" is not a service of this tree; did you mean web?',)),
     Case("tron-service", {**job("    a: {command: x, service: api, deploy_group: any}\n"),
@@ -176,6 +194,19 @@ TRON = (
          (f'{J}:4:16: nightly.monitoring.team: "wrods" is not a team of the inventory; did you mean words?',), TEAMS),
 )  # fmt: skip
 
+CUSTOM = (
+    Case("unknown-deploy-group", {"web/flink-prod.yaml": "stream: {deploy_group: prod.mian}\n"},
+         ('web/flink-prod.yaml:1:10: stream.deploy_group: "prod.mian" is not in the pipeline of web/deploy.yaml; '
+          "did you mean prod.main?",)),
+    Case("unknown-deploy-group", {"web/cassandracluster-prod.yaml": "ring: {replicas: 3, anything: {a: 1}}\n"}),
+    Case("instance-name", {"web/kafkacluster-prod.yaml": "Logs: {replicas: 3}\n"},
+         ('web/kafkacluster-prod.yaml:1:1: Logs: "Logs" is not a valid instance name; '
+          "use a-z, 0-9 and inner - and _",)),
+    Case("unknown-team", {"web/flink-prod.yaml": "stream: {jobs: {a: {monitoring: {team: wrods}}}}\n"},
+         ('web/flink-prod.yaml:1:34: stream.jobs.a.monitoring.team: "wrods" is not a team of the inventory; '
+          "did you mean words?",), TEAMS),
+)  # fmt: skip
+
 K = "web/kubernetes-prod.yaml"
 FILES = (
     Case("invalid-yaml", {K: "main: {deploy_group: prod.main\n"},
@@ -190,7 +221,7 @@ FILES = (
          ("web/monitoring.yaml: team is missing; it must be a string",)),
     Case("wrong-type", main("cpus: lots"), (f'{K}:1:33: main.cpus: "lots" is not a number greater than 0',)),
     Case("secret-file", {"web/secrets/token.json": '{"environments": {"prod": {}}}'},
-         ("web/secrets/token.json:1:19: environments.prod: has neither ciphertext nor lookup",)),
+         ("web/secrets/token.json:1:19: environments.prod: needs at least one of ciphertext, lookup",)),
     Case("deployments", {"web/deployments.json": "{"},
          ("web/deployments.json:1:2: is not valid JSON: Expecting property name enclosed in double quotes",)),
     Case("deployments", {"web/deployments.json": '{"v2": 3}'},

@@ -26,6 +26,7 @@ CASES = (
     *rule_cases_service.SERVICES,
     *rule_cases_service.MESH,
     *rule_cases_service.TRON,
+    *rule_cases_service.CUSTOM,
     *rule_cases_service.FILES,
 )
 
