@@ -11,7 +11,17 @@ from .keys_common import BOOL, COUNT, PORT, STR, STRINGS
 from .keys_monitoring import settled
 from .shapes import Key, ListOf, MapOf, OneOf, Scalar, Struct
 
-__all__ = ["AUTHENTICATING", "AUTHORIZATION", "DEPENDENCIES", "DEPLOYMENTS", "ROLLBACK", "SECRET"]
+__all__ = [
+    "ANSIBLE_VAULT",
+    "AUTHENTICATING",
+    "AUTHORIZATION",
+    "DEPENDENCIES",
+    "DEPLOYMENTS",
+    "ROLLBACK",
+    "SECRET",
+    "TERM",
+    "TRANSIT",
+]
 
 _NULL_OR_STR = OneOf((STR, Scalar(("null",))))
 
@@ -82,18 +92,40 @@ ROLLBACK = Struct(
 
 # What Vault's transit engine or Ansible Vault wrote: anything else may be a secret in the clear, so it is refused, and
 # no message shows what is in these files.
+TRANSIT = r"vault:v[1-9][0-9]*:[A-Za-z0-9+/]+={0,2}"
+ANSIBLE_VAULT = r"\$ANSIBLE_VAULT;[0-9.]+;[A-Z0-9]+(;[^\s;]+)?\r?\n[0-9a-f\s]+"
 _CIPHERTEXT = Scalar(
     ("string",),
-    pattern=r"^(vault:v[0-9]+:[A-Za-z0-9+/=_-]+|\$ANSIBLE_VAULT;[\s\S]+)$",
-    says="a ciphertext: vault:v1:... or $ANSIBLE_VAULT;...",
+    pattern=rf"^({TRANSIT}|{ANSIBLE_VAULT})$",
+    says="a ciphertext: vault:v1:... (HashiCorp Vault) or $ANSIBLE_VAULT;..., as playbooks/secret.yml writes it",
     sensitive=True,
 )
 _SIGNATURE = Scalar(("string", "null"), says="a string", sensitive=True)
+# Without = and quotes, because some lookups (community.hashi_vault.hashi_vault, password) read options from the term;
+# and no way up for those that read files.
+TERM = Scalar(
+    ("string",),
+    pattern=r"^(?!(.*/)?\.\.(/|$))[A-Za-z0-9_/][A-Za-z0-9_./:@#+ -]*$",
+    says="the term of a lookup: letters, digits, spaces and _./:@#+- but no .. and no dot at the beginning",
+    sensitive=True,
+)
+_VERSION = OneOf((Scalar(("string",), pattern=r"^[\s\S]+$", says="a string"), Scalar(("integer",))))
+_LOOKUP_OTHERS = "which lookup is asked, and with which options, is in the inventory: paasta_secret_lookup"
+_LOOKUP = Struct(
+    settled(
+        Key("term", TERM, "what the lookup of paasta_secret_lookup is asked for", required=True),
+        Key("version", _VERSION, "change it when the secret changes, to restart what uses it", required=True),
+    ),
+    others={"name": _LOOKUP_OTHERS, "options": _LOOKUP_OTHERS},
+    sensitive=True,
+)
 _ENVIRONMENT = Struct(
     settled(
-        Key("ciphertext", _CIPHERTEXT, "the secret, encrypted", required=True),
+        Key("ciphertext", _CIPHERTEXT, "the secret, encrypted"),
         Key("signature", _SIGNATURE, "of the secret: tells whether it changed"),
+        Key("lookup", _LOOKUP, "where an Ansible lookup finds the secret, instead of ciphertext"),
     ),
+    needs=("ciphertext", "lookup"),
     sensitive=True,
 )
 SECRET = Struct(
@@ -101,6 +133,7 @@ SECRET = Struct(
         Key("environments", MapOf(_ENVIRONMENT, sensitive=True), "the secret, by environment", required=True),
         Key("extra_namespaces", STRINGS, "further Kubernetes namespaces that get it", []),
         Key("cross_env_motivation", MapOf(STR), "why environments share a value, by environment", {}),
+        Key("cross_environment_motivation", MapOf(STR), "the same; PaaSTA has both spellings", {}),
     ),
     sensitive=True,
 )

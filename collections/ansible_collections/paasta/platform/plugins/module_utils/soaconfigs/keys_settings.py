@@ -153,8 +153,9 @@ SECRETS = (
             "Vault", secret=True),
     Setting(
         "secret_lookup",
-        Struct((Key("name", STR, "lookup plugin", required=True), Key("options", OPEN, "its options", {}))),
-        "Ansible lookup that gives secrets, instead of soa-configs",
+        Struct((Key("name", STR, "lookup plugin", required=True), Key("options", OPEN, "its options", {}),
+                Key("term", STR, "its term; {term}, {service} and {environment} are filled in", "{term}"))),
+        "Ansible lookup that gives the secrets whose entry has a term instead of ciphertext",
     ),
 )  # fmt: skip
 

@@ -18,11 +18,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import ConfigError, did_you_mean
+from . import keys_records
+from .errors import ConfigError
 from .model import KeyPath
 from .shapes import show
 from .yamldoc import dotted
@@ -41,12 +42,8 @@ LOOKUP = "lookup"
 # PaaSTA: secret_tools.SECRET_REGEX, which also takes an empty name; no file can have that.
 _REFERENCE = re.compile(r"(SHARED_)?SECRET\(([A-Za-z0-9_-]+)\)")
 _ALMOST = re.compile(r"\s*(SHARED_)?SECRET\s*\(")
-_TRANSIT = re.compile(r"vault:v[1-9][0-9]*:[A-Za-z0-9+/]+={0,2}", re.ASCII)
-_ANSIBLE = re.compile(r"\$ANSIBLE_VAULT;[0-9.]+;[A-Z0-9]+(;[^\s;]+)?\r?\n[0-9a-f\s]+", re.ASCII)
-# Without = and quotes, because some lookups (community.hashi_vault.hashi_vault, password) read options from the term.
-TERM = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./:@#+ -]*", re.ASCII)
-_ENTRY_KEYS = ("ciphertext", "lookup", "signature")
-_KEYS = ("environments", "extra_namespaces", "cross_env_motivation", "cross_environment_motivation")
+_TRANSIT = re.compile(keys_records.TRANSIT, re.ASCII)
+_ANSIBLE = re.compile(keys_records.ANSIBLE_VAULT, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -165,7 +162,6 @@ def parse_ciphertext(text: str) -> Encrypted | None:
 
 def load(file: str, data: bytes) -> tuple[dict[str, Any], SecretFile, list[ConfigError]]:
     """As ``read``, with the JSON document itself, for who changes it."""
-    problems: list[tuple[KeyPath, str, str]] = []
     document: Any = {}
     try:
         document = json.loads(data, object_pairs_hook=_object)
@@ -177,7 +173,9 @@ def load(file: str, data: bytes) -> tuple[dict[str, Any], SecretFile, list[Confi
         return {}, SecretFile(), [ConfigError(file, 0, 0, "", f"is not valid JSON: {what}")]
     if not isinstance(document, dict):
         return {}, SecretFile(), [ConfigError(file, 1, 1, "", "is not a mapping", 'it must have a key "environments"')]
-    result = _file(document, lambda path, message, hint="": problems.append((path, message, hint)))
+    problems: list[tuple[KeyPath, str, str]] = []
+    keys_records.SECRET.check(document, (), lambda *problem: problems.append(problem))
+    result = _file(document, problems)
     if not problems:
         return document, result, []
     # JSON is YAML, as far as anyone writes it, and the YAML reader knows where everything stands.
@@ -207,84 +205,33 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-_Refuse = Callable[..., None]  # key path, message, hint
-
-
-def _file(document: Mapping[str, Any], refuse: _Refuse) -> SecretFile:
-    for name in document:
-        if name not in _KEYS:
-            refuse((name,), "unknown key", did_you_mean(name, _KEYS))
+def _file(document: Mapping[str, Any], problems: list[tuple[KeyPath, str, str]]) -> SecretFile:
+    """What the table of keys finds nothing wrong with; the rest is left out."""
+    wrong = {path[: length + 1] for path, _message, _hint in problems for length in range(len(path))}
     environments: dict[str, Encrypted] = {}
-    entries = document.get("environments")
-    if not isinstance(entries, dict):
-        problem = "is not a mapping" if "environments" in document else "is missing"
-        refuse(("environments",), problem, 'it must be {"<environment>": {"ciphertext": ...}}')
-        entries = {}
-    for name, entry in entries.items():
-        found = _entry(("environments", name), entry, refuse)
-        if found:
-            environments[name] = found
-    namespaces = document.get("extra_namespaces")
-    if namespaces is not None and not _are_strings(namespaces):
-        refuse(("extra_namespaces",), "is not a list of strings")
-        namespaces = ()
+    for name, entry in _mapping(document.get("environments")).items():
+        path = ("environments", name)
+        if path not in wrong and entry.get("ciphertext") is not None and entry.get("lookup") is not None:
+            problems.append((path, "has ciphertext and lookup both", ""))
+        elif path not in wrong:
+            environments[name] = _entry(entry)
+    namespaces = () if ("extra_namespaces",) in wrong else document.get("extra_namespaces", ())
     motivation: dict[str, str] = {}
     for key in ("cross_env_motivation", "cross_environment_motivation"):
-        value = document.get(key, {})
-        if isinstance(value, dict) and _are_strings(list(value.values())):
-            motivation.update(value)
-        else:
-            refuse((key,), "is not a mapping of environments to the reason why they share the value")
-    return SecretFile(environments, tuple(namespaces or ()), motivation)
+        if (key,) not in wrong:
+            motivation.update(document.get(key, {}))
+    return SecretFile(environments, tuple(namespaces), motivation)
 
 
-def _are_strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _entry(path: KeyPath, entry: Any, refuse: _Refuse) -> Encrypted | None:
-    if not isinstance(entry, dict):
-        refuse(path, "is not a mapping", 'it must be {"ciphertext": ...} or {"lookup": {"term": ..., "version": ...}}')
-        return None
-    for name in entry:
-        if name not in _ENTRY_KEYS:
-            refuse((*path, name), "unknown key", did_you_mean(name, _ENTRY_KEYS))
-    if ("ciphertext" in entry) == ("lookup" in entry):
-        refuse(path, "has neither ciphertext nor lookup" if "lookup" not in entry else "has ciphertext and lookup both")
-        return None
-    if "lookup" in entry:
-        return _lookup((*path, "lookup"), entry["lookup"], refuse)
-    text = entry["ciphertext"]
-    found = parse_ciphertext(text) if isinstance(text, str) else None
-    if found is None:
-        hint = "it must begin with vault:v1: (HashiCorp Vault) or $ANSIBLE_VAULT; playbooks/secret.yml writes it"
-        refuse((*path, "ciphertext"), "is not ciphertext of a known provider (not shown: it may be cleartext)", hint)
-    return found
-
-
-def _lookup(path: KeyPath, value: Any, refuse: _Refuse) -> Encrypted | None:
-    if not isinstance(value, dict):
-        refuse(path, "is not a mapping", "it must have term and version")
-        return None
-    for name in value:
-        if name not in ("term", "version"):
-            hint = "which lookup is asked, and with which options, is in the inventory: paasta_secret_lookup"
-            refuse((*path, name), "unknown key", hint)
-    term, version = value.get("term"), value.get("version")
-    good = True
-    if not isinstance(term, str) or not is_term(term):
-        hint = "use letters, digits and _./:@#+- and spaces, not beginning with a dot, without .. as a part"
-        refuse((*path, "term"), "is missing" if "term" not in value else "is not the term of a lookup", hint)
-        good = False
-    if isinstance(version, bool) or not isinstance(version, (str, int)) or version == "":
-        hint = "it must be a string or an integer; change it when the value changes, and what uses the secret restarts"
-        refuse((*path, "version"), "is missing" if "version" not in value else "is not a version", hint)
-        good = False
-    return Encrypted(LOOKUP, term=str(term), version=str(version)) if good else None
+def _entry(entry: Mapping[str, Any]) -> Encrypted:
+    if entry.get("ciphertext") is None:
+        return Encrypted(LOOKUP, term=entry["lookup"]["term"], version=str(entry["lookup"]["version"]))
+    text: str = entry["ciphertext"]
+    return Encrypted(VAULT if _TRANSIT.fullmatch(text) else ANSIBLE_VAULT, text)
 
 
 def is_term(term: str) -> bool:
-    return TERM.fullmatch(term) is not None and ".." not in term.split("/")
+    return keys_records.TERM.accepts(term)
 
 
 def with_environment(document: Mapping[str, Any], environment: str, entry: Encrypted | None) -> dict[str, Any]:

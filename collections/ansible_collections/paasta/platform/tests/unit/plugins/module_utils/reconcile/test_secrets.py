@@ -82,7 +82,7 @@ def test_all_that_cannot_be_had_is_said_at_once(soa: Path) -> None:
     message = str(caught.value)
     assert message.startswith("5 secrets cannot be had:\n")
     assert "web/secrets/broken.json (prod): it is broken" in message
-    assert "web/secrets/bad.json (prod): 1:28: environments.prod.ciphertext: is not ciphertext" in message
+    assert "web/secrets/bad.json (prod): 1:28: environments.prod.ciphertext: the value is not a ciphertext" in message
     assert "gone/secrets/x.json (prod), web/secrets/missing.json (prod): cannot be read: No such file" in message
     assert "_shared/secrets/token.json (prod): it is encrypted with Ansible Vault" in message
     assert "canary" not in message

@@ -167,7 +167,7 @@ REQUIRED = {
     },
     "authenticating": {"services"},
     "rollback": {f"conditions.{source}[].query" for source in ("prometheus", "signalfx", "splunk")},
-    "secret": {"environments", "environments.<name>.ciphertext"},
+    "secret": {"environments", "environments.<name>.lookup.term", "environments.<name>.lookup.version"},
     "deployments": {
         *("v1.<name>.docker_image", "v1.<name>.desired_state", "v2.deployments", "v2.controls"),
         *("v2.deployments.<name>.docker_image", "v2.deployments.<name>.git_sha", "v2.controls.<name>.desired_state"),

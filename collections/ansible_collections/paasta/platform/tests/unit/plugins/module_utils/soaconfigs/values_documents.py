@@ -212,8 +212,12 @@ SECRET: dict[str, Values] = {
         ["", "hunter2", "vault:v1:", "vault:abc", "ANSIBLE_VAULT;1.1;AES256\n65", "vault:v1:a b", 1, None],
     ),
     "environments.<name>.signature": TEXT_OR_NULL,
+    "environments.<name>.lookup": v([{"term": "a", "version": 1}], [{}, {"term": "a"}, {"version": 1}, "a", None]),
+    "environments.<name>.lookup.term": v(["a", "paasta/web:token"], ["", "../a", "a/../b", "a url=b", ".a", 1, None]),
+    "environments.<name>.lookup.version": v([1, "2026-01-01"], ["", 1.5, True, None]),
     "extra_namespaces": TEXTS,
     "cross_env_motivation": TEXT_MAP,
+    "cross_environment_motivation": TEXT_MAP,
 }
 
 _STATE = one_of("start", "stop")
