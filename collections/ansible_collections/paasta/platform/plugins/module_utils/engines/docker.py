@@ -9,12 +9,11 @@ Pure: no network, no clock, no randomness. What differs from replica to replica 
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.config_sha import config_sha
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.frozen import FrozenDict
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import HealthCheck, Instance, Version
 
@@ -86,14 +85,14 @@ def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     if problems:
         raise CannotRender("\n".join(f"{instance.id}: {problem}" for problem in problems))
     container = _container(instance, version, facts, secrets)
-    config_sha = _config_sha(container, secrets, instance.force_bounce)
-    container["Labels"] |= {"paasta_config_sha": config_sha}
+    sha = config_sha(instance, _platform(facts))
+    container["Labels"] |= {"paasta_config_sha": sha}
     return {
         "service": instance.service,
         "instance": instance.name,
         "git_sha": version.git_sha,
         "image_version": version.image_version,
-        "config_sha": config_sha,
+        "config_sha": sha,
         "replicas": instance.replicas,
         "pool": instance.pool,
         "container_port": instance.container_port,
@@ -280,16 +279,14 @@ def _binds(instance: Instance, facts: Facts, secret_directories: Set[str]) -> li
     return [binds[path] for path in sorted(binds)]
 
 
-def _config_sha(container: dict[str, Any], secrets: Mapping[str, Any], force_bounce: str | None) -> str:
-    """``config`` and 8 hex digits over everything but the version (PaaSTA: ``get_config_hash``).
-
-    Leaving the version out keeps the sha stable from deploy to deploy, so that "only the code changed" can be seen.
+def _platform(facts: Facts) -> dict[str, Any]:
+    """What the inventory gives to every container of this engine, for the config sha. Not the registry: an image is
+    the same wherever it is pulled from.
     """
-    versioned = ("PAASTA_DOCKER_IMAGE=", "PAASTA_GIT_SHA=", "PAASTA_IMAGE_VERSION=")
-    labels = {k: v for k, v in container["Labels"].items() if k not in ("paasta_git_sha", "paasta_image_version")}
-    environment = [variable for variable in container["Env"] if not variable.startswith(versioned)]
-    covered = {**container, "Image": None, "Env": environment, "Labels": labels}
-    text = json.dumps(covered, sort_keys=True) + (force_bounce or "")
-    if docker_secrets.references(secrets):
-        text += json.dumps(secrets, sort_keys=True)
-    return "config" + hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:8]
+    return {
+        "engine": "docker",
+        "mesh_address": facts.mesh_address,
+        "probe": facts.probe,
+        "log": [facts.log_max_size, facts.log_max_file],
+        "volumes": sorted(facts.volumes),
+    }

@@ -45,9 +45,7 @@ class Assembly:
             namespaces=namespaces,
             warnings=warnings,
             jobs=tuple(sorted(self._jobs, key=lambda item: (item.service, item.name))),
-            custom_resources=tuple(
-                sorted(self._custom, key=lambda item: (item.service, item.instance_type, item.name))
-            ),
+            custom_resources=tuple(custom),
             tron_master=self.tron_master,
             rollbacks=FrozenDict(sorted(self._rollbacks.items())),
         )

@@ -133,7 +133,7 @@ def instance(
         cfs_period_us=get("cfs_period_us"),
         mem=get("mem"),
         disk=get("disk"),
-        env=frozen["env"] if "env" in frozen else _NO_ENV,
+        env=frozen.get("env", _NO_ENV),
         cmd=tuple(cmd) if isinstance(cmd, list) else cmd,
         args=tuple(get("args")),
         cap_add=tuple(get("cap_add")),

@@ -21,9 +21,11 @@ from functools import lru_cache
 from typing import Any
 
 try:
-    from yaml import __version__ as yaml_version
+    import yaml
+
+    _YAML_VERSION: str = yaml.__version__
 except ImportError:  # said by yamldoc.YAML_MISSING
-    yaml_version = ""
+    _YAML_VERSION = ""
 
 # Results that are kept; a result of a thousand services has about 3 MB.
 KEPT = 24
@@ -48,7 +50,7 @@ def code_digest() -> str:
                     total.update(hashlib.blake2b(stream.read()).digest())
     except OSError:
         return ""
-    total.update(f"{sys.version} {yaml_version}".encode())
+    total.update(f"{sys.version} {_YAML_VERSION}".encode())
     return total.hexdigest()
 
 

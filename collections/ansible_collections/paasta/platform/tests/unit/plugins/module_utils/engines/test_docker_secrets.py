@@ -183,11 +183,10 @@ def test_a_rotated_secret_changes_the_config_sha(tmp_path: Path) -> None:
         assert render(instance(tmp_path, env, volumes, rotated), FACTS)["config_sha"] != before
 
 
-def test_a_secret_of_others_does_not_change_it(tmp_path: Path) -> None:
+def test_without_references_there_is_nothing_of_secrets(tmp_path: Path) -> None:
     before = render(instance(tmp_path), FACTS)
     assert before["secrets"] == {"env": {}, "files": []}
     assert LABEL not in before["container"]["Labels"]
-    assert render(instance(tmp_path, uses={}), FACTS)["config_sha"] == before["config_sha"]
 
 
 def test_labels_have_names_and_short_digests(tmp_path: Path) -> None:
