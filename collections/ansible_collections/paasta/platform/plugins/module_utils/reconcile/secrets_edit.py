@@ -347,8 +347,11 @@ class Edit:
             return
         if result != item.entry:
             self._store(item.ref, item.environment, result)
-        action = "unchanged" if result == item.entry else "rotated"
-        self._outcomes.append(Outcome(item.ref, item.environment, action, result))
+            # What is encrypted now is not what the next run will write.
+            stored = None if self._check_mode else result
+            self._outcomes.append(Outcome(item.ref, item.environment, "rotated", stored))
+        else:
+            self._outcomes.append(Outcome(item.ref, item.environment, "unchanged", result))
 
     def _remove(self, ref: SecretRef, environments: list[str]) -> None:
         for environment in environments or list(self._current(ref).environments):

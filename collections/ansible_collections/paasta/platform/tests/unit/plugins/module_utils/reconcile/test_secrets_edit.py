@@ -182,6 +182,9 @@ def test_removing(soa: Path, act: Act) -> None:
 def test_rotating_one_and_all(soa: Path, act: Act, vault: Base64) -> None:
     act({**PROD, "environments": ["dev", "prod"], "value": "one"}, {**PROD, "service": "_shared", "value": "two"})
     vault.version = 2
+    checked = act({"state": "rotated"}, check=True)
+    assert [(row["action"], row["digest"]) for row in checked["secrets"]] == [("rotated", None)] * 3
+    assert set(stored(soa).values()) == {"one"}
     assert actions(act({"service": "web", "name": "token", "environments": ["dev"], "state": "rotated"})) == ["rotated"]
     result = act({"state": "rotated"})
     assert sorted(actions(result)) == ["rotated", "rotated", "unchanged"]
