@@ -243,7 +243,8 @@ class VaultTransit:
 
     def _refusal(self, path: str, status: int, body: Mapping[str, Any]) -> str:
         errors = body.get("errors")
-        said = "; ".join(" ".join(str(error).split()).rstrip(".") for error in errors) if isinstance(errors, list) else ""
+        lines = errors if isinstance(errors, list) else []
+        said = "; ".join(" ".join(str(line).split()).rstrip(".") for line in lines)
         hint = _HINTS.get(status, "")
         text = f"HashiCorp Vault at {self._url}: {path}: HTTP {status}" + (f": {said}" if said else "")
         return f"{text}; {hint}" if hint else text
