@@ -160,3 +160,71 @@ def test_the_table_is_for_people(explain: Explain) -> None:
     assert cmd.endswith("web/kubernetes-prod.yaml:3")
     # Empty defaults say nothing.
     assert not [line for line in lines if line.startswith("cap_add")]
+
+
+JOB = """\
+nightly:
+  schedule: cron 0 4 * * *
+  deploy_group: "{cluster}.main"
+  monitoring: {page: true}
+  actions:
+    extract:
+      command: x
+      cpus: 0.5
+      env: {T: SECRET(token)}
+    load:
+      command: y
+      requires: [extract]
+      deploy_group: prod.main
+  cleanup_action: {command: z}
+"""
+
+
+def test_a_job_of_tron_with_its_actions(explain: Explain) -> None:
+    rows = where(explain({"web/tron-prod.yaml": JOB}, instance="web.nightly"))
+    assert rows["schedule"] == ("cron 0 4 * * *", "web/tron-prod.yaml:2")
+    assert rows["monitoring.page"] == (True, "web/tron-prod.yaml:4")
+    assert rows["monitoring.team"] == ("words", "web/monitoring.yaml:1")
+    assert rows["queueing"] == (True, "default")
+    assert rows["actions.extract.cpus"] == (0.5, "web/tron-prod.yaml:8")
+    assert rows["actions.extract.env.T"] == ("SECRET(token)", "web/tron-prod.yaml:9")
+    assert rows["actions.load.retries"] == (0, "default")
+    assert rows["cleanup_action.command"] == ("z", "web/tron-prod.yaml:14")
+    assert rows["cleanup_action.deploy_group"] == (
+        "prod.main",
+        "web/tron-prod.yaml:3 (of the job, made of {cluster}.main)",
+    )
+
+
+def test_an_action_of_tron(explain: Explain) -> None:
+    rows = where(explain({"web/tron-prod.yaml": JOB}, instance="web.nightly.load"))
+    assert rows["command"] == ("y", "web/tron-prod.yaml:11")
+    assert rows["deploy_group"] == ("prod.main", "web/tron-prod.yaml:13")
+    assert rows["service"] == ("web", "default (of the job)")
+    assert rows["git_sha"] == (SHA, "web/deployments.json (deploy group prod.main)")
+    assert "schedule" not in rows
+
+
+def test_actions_in_the_older_form(explain: Explain) -> None:
+    text = "nightly:\n  schedule: daily\n  deploy_group: x\n  actions:\n    - {name: a, command: y}\n"
+    rows = where(
+        explain({"web/tron-prod.yaml": text, "web/deploy.yaml": "pipeline: [{step: x}]\n"}, instance="web.nightly.a")
+    )
+    assert rows["command"] == ("y", "web/tron-prod.yaml:4")
+    assert rows["git_sha"] == ("none", "default (nobody has marked x)")
+
+
+@pytest.mark.parametrize(
+    ("instance", "key", "says"),
+    [
+        ("web.nightyl", None, "did you mean web.nightly?"),
+        ("web.nightly.laod", None, "did you mean web.nightly.load?"),
+        ("web.nightly.load", "cpsu", "cpsu: is not a key of tron instances; did you mean cpus?"),
+        ("web.ring", None, "a custom resource, whose body is handed on as it is written"),
+    ],
+)
+def test_what_is_not_there(explain: Explain, instance: str, key: str | None, says: str) -> None:
+    files = {"web/tron-prod.yaml": JOB, "web/cassandracluster-prod.yaml": "ring: {replicas: 3}\n"}
+    result = explain(files, instance=instance, key=key)
+    assert result["failed"]
+    assert says in result["msg"]
