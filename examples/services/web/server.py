@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import signal
@@ -22,6 +23,8 @@ WHO = {
 MESH = os.environ.get("PAASTA_MESH_ADDRESS", "169.254.255.254")
 QUOTES_URL = f"http://{MESH}:{os.environ.get('QUOTES_PORT', '20001')}/"
 QUOTES_TIMEOUT = 3  # seconds
+# A secret. All replicas have the same, so whoever has it too can tell that an answer comes from one of them.
+SIGNING_KEY = os.environ.get("SIGNING_KEY", "")
 
 
 def page() -> dict[str, Any]:
@@ -50,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        if SIGNING_KEY:
+            self.send_header("X-Signature", hmac.new(SIGNING_KEY.encode(), body, "sha256").hexdigest())
         self.end_headers()
         self.wfile.write(body)
 

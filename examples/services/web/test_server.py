@@ -1,3 +1,4 @@
+import hmac
 import json
 import threading
 import unittest
@@ -40,6 +41,14 @@ class ServerTest(unittest.TestCase):
     def test_the_page_has_a_quote(self) -> None:
         with unittest.mock.patch.object(server, "QUOTES_URL", self.start(HTTPServer(("127.0.0.1", 0), Quotes))):
             self.assertEqual(self.get("")["quotes"], {"quote": "Hello"})
+
+    def test_answers_are_signed_with_the_secret(self) -> None:
+        with (
+            unittest.mock.patch.object(server, "SIGNING_KEY", "hunter2"),
+            urllib.request.urlopen(self.url + "status") as response,
+        ):
+            expected = hmac.new(b"hunter2", response.read(), "sha256").hexdigest()
+            self.assertEqual(response.headers["X-Signature"], expected)
 
     def test_the_page_does_without_a_quote(self) -> None:
         with unittest.mock.patch.object(server, "QUOTES_URL", "http://127.0.0.1:1/"):

@@ -31,6 +31,16 @@ def test_one_service_reaches_another_through_the_mesh(platform: Platform) -> Non
     assert answer["quotes"]["service"] == "quotes"
 
 
+def test_all_replicas_have_the_secret_of_the_examples(platform: Platform) -> None:
+    """Made on this machine by the lookup that the inventory names; no password is asked for."""
+    found = [container["Config"] for _node, container in platform.containers("web.main")]
+    values = {variable for config in found for variable in config["Env"] if variable.startswith("SIGNING_KEY=")}
+    assert len(found) == 2
+    assert len(values) == 1
+    assert len(values.pop()) == len("SIGNING_KEY=") + 40
+    assert all("SECRET(signing_key) " in config["Labels"]["paasta_secrets"] for config in found)
+
+
 def test_limits_are_set_and_in_force(platform: Platform) -> None:
     node, container = platform.containers("web.main")[0]
     limits = container["HostConfig"]
