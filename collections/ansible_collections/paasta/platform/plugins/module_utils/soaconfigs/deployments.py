@@ -256,25 +256,25 @@ def _remember(result: dict[str, Any], deploy_group: str, marks: list[Mark]) -> N
 
 
 def roll_back(document: Mapping[str, Any], deploy_group: str) -> dict[str, Any]:
-    """The document in which the present version of a deploy group is remembered as one not to go back to."""
+    """The document in which the present commit of a deploy group is remembered as one not to go back to.
+
+    That is all its marks so far, with whatever image version, for it is what PaaSTA's rollback tag says as well.
+    """
     result = _copy(document)
-    version = _version(result["v2"]["deployments"].get(deploy_group))
-    marks = history(document, deploy_group) or ([Mark(version)] if version else [])
-    if marks:
-        newest = marks[0]
-        _remember(result, deploy_group, [Mark(newest.version, newest.time, newest.by, True), *marks[1:]])
+    version = present(result, deploy_group)
+    if version:
+        marks = history(document, deploy_group) or [Mark(version)]
+        _remember(
+            result,
+            deploy_group,
+            [Mark(m.version, m.time, m.by, m.rolled_back or m.version.git_sha == version.git_sha) for m in marks],
+        )
     return result
 
 
 def last_good(marks: Iterable[Mark], present: Version | None) -> Version | None:
     """The newest version in a history (newest first) that is not the present one and was not rolled back since."""
-    bad = {present}
-    for entry in marks:
-        if entry.rolled_back:
-            bad.add(entry.version)
-        elif entry.version not in bad:
-            return entry.version
-    return None
+    return next((mark.version for mark in marks if not mark.rolled_back and mark.version != present), None)
 
 
 def control(

@@ -139,7 +139,7 @@ def marks(*versions: Version, bad: tuple[int, ...] = ()) -> list[deployments.Mar
         (marks(A, B, A, bad=(1,)), A, None),  # B was rolled back to A
         (marks(C, A, B, A, bad=(2,)), C, A),
         (marks(A, B, C, bad=(1,)), A, C),
-        (marks(C, B, A, B, bad=(1,)), C, A),  # rolled back the second time it was marked
+        (marks(C, B, A, B, bad=(1, 3)), C, A),  # rolled back the second time it was marked
         (marks(C, B, A, B, bad=(3,)), C, B),  # marked again since, so it is trusted again
         (marks(B, B, A), B, A),
     ],
