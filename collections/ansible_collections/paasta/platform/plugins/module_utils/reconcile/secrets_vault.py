@@ -200,24 +200,34 @@ class VaultTransit:
 
     def _connected(self) -> requests.Session:
         with self._lock:
+            if self._down:
+                raise Unreachable(self._down)
             if self._session is None:
-                if REQUESTS_MISSING:
-                    raise Unreachable(f"{missing_required_lib('requests')} ({REQUESTS_MISSING})")
-                host = urlsplit(self._url)
-                if host.scheme != "https" and not (host.scheme == "http" and is_loopback(host.netloc)):
-                    raise Unreachable(
-                        f"{self._url} is not an https address: the token and the secrets could be read on the way; "
-                        "set paasta_vault_url to one, and paasta_vault_ca to its authority"
-                    )
-                session = requests.Session()
-                # As oci_registry.py: no proxy reaches this machine's loopback.
-                session.trust_env = not is_loopback(host.netloc)
-                session.headers["X-Vault-Request"] = "true"
-                if self._namespace:
-                    session.headers["X-Vault-Namespace"] = self._namespace
-                session.headers["X-Vault-Token"] = self._find_token(session)
-                self._session = session
+                try:
+                    self._session = self._connect()
+                except Unreachable as error:
+                    # Not once per batch: some authentication methods lock out who fails too often.
+                    self._down = str(error)
+                    raise
             return self._session
+
+    def _connect(self) -> requests.Session:
+        if REQUESTS_MISSING:
+            raise Unreachable(f"{missing_required_lib('requests')} ({REQUESTS_MISSING})")
+        host = urlsplit(self._url)
+        if host.scheme != "https" and not (host.scheme == "http" and is_loopback(host.netloc)):
+            raise Unreachable(
+                f"{self._url} is not an https address: the token and the secrets could be read on the way; "
+                "set paasta_vault_url to one, and paasta_vault_ca to its authority"
+            )
+        session = requests.Session()
+        # As oci_registry.py: no proxy reaches this machine's loopback.
+        session.trust_env = not is_loopback(host.netloc)
+        session.headers["X-Vault-Request"] = "true"
+        if self._namespace:
+            session.headers["X-Vault-Namespace"] = self._namespace
+        session.headers["X-Vault-Token"] = self._find_token(session)
+        return session
 
     def _find_token(self, session: requests.Session) -> str:
         """The token that was given, or the file's, or what logging in gives, or the one that the vault command uses."""

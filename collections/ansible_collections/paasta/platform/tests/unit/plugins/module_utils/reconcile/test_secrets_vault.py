@@ -192,6 +192,7 @@ def test_a_login_that_is_refused(double: TransitDouble, client: Any) -> None:
         f"HashiCorp Vault at {double.url}: auth/approle/login: HTTP 400: invalid role or secret ID"
     }
     assert "wrong-canary" not in str(found)
+    assert len(double.requests) == 1
 
 
 @pytest.mark.parametrize("status", [412, 429, 500, 502, 503, 504])
