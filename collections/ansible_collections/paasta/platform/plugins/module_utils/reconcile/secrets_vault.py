@@ -226,7 +226,11 @@ class VaultTransit:
         session.headers["X-Vault-Request"] = "true"
         if self._namespace:
             session.headers["X-Vault-Namespace"] = self._namespace
-        session.headers["X-Vault-Token"] = self._find_token(session)
+        try:
+            session.headers["X-Vault-Token"] = self._find_token(session)
+        except Unreachable:
+            session.close()
+            raise
         return session
 
     def _find_token(self, session: requests.Session) -> str:
