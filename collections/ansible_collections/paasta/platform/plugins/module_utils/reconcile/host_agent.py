@@ -166,16 +166,16 @@ class Agent:
         kind = filesystem(root)
         if kind not in ("tmpfs", "ramfs"):
             raise OSError(f"{root} is on a file system of type {kind}, which is not in memory: mount a tmpfs on /run")
-        make_private(os.path.dirname(root))
-        make_private(root)
         top = os.path.join(root, name)
-        make_private(top)
         try:
+            for directory in (os.path.dirname(root), root, top):
+                make_private(directory)
             for path, file in sorted(files.items()):
                 write_secret(top, path, base64.b64decode(file["content"]), int(file["mode"], 8))
-        except OSError:
+        except OSError as error:
             shutil.rmtree(top, ignore_errors=True)
-            raise
+            way_out = ": reach the host as root, ssh://...?sudo=1" if isinstance(error, PermissionError) else ""
+            raise OSError(f"{error}{way_out}") from error
         return {}
 
     def list_secrets(self, root: str) -> dict[str, Any]:

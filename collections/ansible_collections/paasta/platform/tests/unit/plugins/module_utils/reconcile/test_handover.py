@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import docker
 import pytest
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile import handover as handover_module
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile import host_agent
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.agents import AgentError, HostAgent
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.channel import Channel
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.cleartext import (
@@ -27,7 +28,6 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.cleartex
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.docker_instances import _resolver
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.fleet import Creation, Fleet, Host, HostError
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.handover import Handover, NoSecret
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.host_agent import filesystem
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.replicas import Replica, read
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import SecretRef
 from ansible_collections.paasta.platform.tests.unit.plugins.module_utils.reconcile.factories import (
@@ -166,16 +166,26 @@ def test_what_cannot_be_written_leaves_nothing_behind(agent: HostAgent, root: Pa
     assert list(root.iterdir()) == []
 
 
+@needs_memory
+def test_a_host_that_is_not_reached_as_root_is_told_so(root: Path) -> None:
+    """The kernel refuses root nothing, so what it would answer others is put in its place."""
+    with (
+        patch.object(host_agent, "make_private", side_effect=PermissionError(13, "Permission denied", "/run/paasta")),
+        pytest.raises(OSError, match=r"Permission denied: '/run/paasta': reach the host as root, ssh://\.\.\.\?sudo=1"),
+    ):
+        host_agent.Agent().write_secrets(str(root), "x", {})
+
+
 def test_secrets_are_not_written_to_a_disk(agent: HostAgent) -> None:
     with pytest.raises(AgentError, match="/proc/secrets is on a file system of type proc, which is not in memory"):
         agent.ask("write_secrets", root="/proc/secrets", name="x", files={})
 
 
 def test_the_file_system_of_a_path_is_the_innermost(tmp_path: Path) -> None:
-    assert filesystem("/proc/not/there") == "proc"
-    assert filesystem("/sys") == "sysfs"
+    assert host_agent.filesystem("/proc/not/there") == "proc"
+    assert host_agent.filesystem("/sys") == "sysfs"
     (tmp_path / "link").symlink_to("/proc")
-    assert filesystem(str(tmp_path / "link" / "x")) == "proc"
+    assert host_agent.filesystem(str(tmp_path / "link" / "x")) == "proc"
 
 
 def test_each_secret_is_decrypted_once() -> None:
