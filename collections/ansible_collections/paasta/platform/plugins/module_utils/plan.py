@@ -12,8 +12,11 @@ from typing import Any
 
 from .engines import docker
 from .mesh import envoy
+from .soaconfigs import cache
 from .soaconfigs.errors import InvalidConfigs, did_you_mean
 from .soaconfigs.model import ClusterConfig, Instance
+from .soaconfigs.settings import InvalidSettings, Settings, bind
+from .soaconfigs.settings import parse as parse_settings
 from .soaconfigs.tree import load
 
 ENGINES = ("docker",)
@@ -25,11 +28,7 @@ ARGUMENTS: dict[str, Any] = {
     "services": {"type": "list", "elements": "str", "default": []},
     "instances": {"type": "list", "elements": "str", "default": []},
     "registry": {"type": "str", "required": True},
-    "mesh_address": {"type": "str", "default": "169.254.255.254"},
-    "health_check_program": {"type": "path", "default": "/bin/busybox"},
-    "volumes": {"type": "list", "elements": "str", "default": []},
-    "log_max_size": {"type": "str", "default": "10m"},
-    "log_max_file": {"type": "int", "default": 3},
+    "settings": {"type": "dict", "default": {}},
 }
 
 
@@ -39,15 +38,29 @@ class InvalidSelection(Exception):
 
 def run(args: Mapping[str, Any]) -> dict[str, Any]:
     """Read and render. ``args`` is as in :data:`ARGUMENTS`; returns the module's result."""
-    types = tuple(args["engines"]) or ("kubernetes",)
     try:
-        config = load(args["soa_dir"], args["cluster"], instance_types=types)
-        return {"changed": False, "plan": render(config, args), "warnings": [str(w) for w in config.warnings]}
-    except (InvalidConfigs, InvalidSelection, docker.CannotRender) as error:
+        settings = parse_settings(args["settings"])
+        config = load(
+            args["soa_dir"],
+            args["cluster"],
+            services=_services(args["services"], args["instances"]),
+            instance_types=tuple(args["engines"]) or ("kubernetes",),
+            settings=settings,
+            cache=cache.default_directory(),
+        )
+        plan = render(config, settings, args)
+    except (InvalidConfigs, InvalidSettings, InvalidSelection, docker.CannotRender) as error:
         return {"failed": True, "msg": str(error)}
+    return {"changed": False, "plan": plan, "warnings": [str(warning) for warning in config.warnings]}
 
 
-def render(config: ClusterConfig, args: Mapping[str, Any]) -> dict[str, Any]:
+def _services(services: list[str], instances: list[str]) -> list[str] | None:
+    """The services that have to be read; None for all. A mistake in another one does not stop a deploy of these."""
+    named = {*services, *(instance.partition(".")[0] for instance in instances if "." in instance)}
+    return sorted(named) or None
+
+
+def render(config: ClusterConfig, settings: Settings, args: Mapping[str, Any]) -> dict[str, Any]:
     """The plan of a cluster.
 
     :returns: JSON-ready: ``cluster``; ``only`` (what was selected, empty for everything); per engine its
@@ -58,7 +71,9 @@ def render(config: ClusterConfig, args: Mapping[str, Any]) -> dict[str, Any]:
     only = _selection(config, args["services"], args["instances"])
     selected = [instance for instance in config.instances if _matches(instance, only)]
     warnings = [text for namespace in config.namespaces for text in envoy.warnings(namespace)]
-    objects, ignored = _render_docker(_on_engine(selected, args["engines"], "docker"), _docker_facts(args))
+    objects, ignored = _render_docker(
+        _on_engine(selected, args["engines"], "docker"), _docker_facts(args["registry"], settings)
+    )
     return {
         "cluster": config.cluster,
         "only": only,
@@ -98,14 +113,14 @@ def _render_docker(instances: list[Instance], facts: docker.Facts) -> tuple[dict
     return objects, warnings
 
 
-def _docker_facts(args: Mapping[str, Any]) -> docker.Facts:
+def _docker_facts(registry: str, settings: Settings) -> docker.Facts:
     return docker.Facts(
-        registry=args["registry"],
-        mesh_address=args["mesh_address"],
-        probe=args["health_check_program"],
-        log_max_size=args["log_max_size"],
-        log_max_file=args["log_max_file"],
-        volumes=tuple(args["volumes"]),
+        registry=registry,
+        mesh_address=settings.mesh_address,
+        probe=settings.health_check_program,
+        log_max_size=settings.log_max_size,
+        log_max_file=settings.log_max_file,
+        volumes=tuple(bind(volume) for volume in settings.volumes),
     )
 
 

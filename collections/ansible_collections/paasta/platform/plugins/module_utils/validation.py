@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from .soaconfigs import atomic, reports
+from .soaconfigs import atomic, cache, reports
 from .soaconfigs.errors import ConfigError, InvalidConfigs
 from .soaconfigs.settings import InvalidSettings, Settings
 from .soaconfigs.settings import parse as parse_settings
@@ -54,7 +54,9 @@ def look(
 ) -> Outcome:
     """Check everything, or what is named; never raises for anything that may be in the directory."""
     try:
-        found = validate(soa_dir, settings, services=services, clusters=clusters)
+        found = validate(
+            soa_dir, settings, services=services, clusters=clusters, cache=cache.default_directory()
+        )
     except InvalidConfigs as error:
         return Outcome(error.errors, broken=True)
     counts = {"files": found.files, "services": found.services, "instances": found.instances}

@@ -31,7 +31,7 @@ options:
     type: dict
     default: {}
   services:
-    description: Only these services.
+    description: Only these services. Of all others only the namespaces are read, for the mesh has them all.
     type: list
     elements: str
     default: []
@@ -44,27 +44,12 @@ options:
     description: The image registry as hosts reach it, put before every image's name.
     type: str
     required: true
-  mesh_address:
-    description: Where containers reach their host's proxy, given to them as E(PAASTA_MESH_ADDRESS).
-    type: str
-    default: 169.254.255.254
-  health_check_program:
-    description: A static busybox on the hosts, which performs http and tcp health checks inside containers.
-    type: path
-    default: /bin/busybox
-  volumes:
-    description: Bind mounts of every container, as C(host:container:ro).
-    type: list
-    elements: str
-    default: []
-  log_max_size:
-    description: Size at which a container's log is rotated.
-    type: str
-    default: 10m
-  log_max_file:
-    description: How many rotated logs are kept.
-    type: int
-    default: 3
+  settings:
+    description:
+      - The platform's settings, as the lookup P(paasta.platform.settings#lookup) collects them.
+      - Those that every container gets, such as V(paasta_volumes), and those that the directory is checked against.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full
@@ -85,6 +70,7 @@ EXAMPLES = r"""
     engines:
       kubernetes: docker
     registry: registry.example.org:5000
+    settings: "{{ lookup('paasta.platform.settings') }}"
   register: paasta_plan
 """
 

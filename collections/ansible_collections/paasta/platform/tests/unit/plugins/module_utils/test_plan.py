@@ -17,11 +17,7 @@ DEFAULTS: dict[str, Any] = {
     "services": [],
     "instances": [],
     "registry": "registry:5000",
-    "mesh_address": "169.254.255.254",
-    "health_check_program": "/bin/busybox",
-    "volumes": [],
-    "log_max_size": "10m",
-    "log_max_file": 3,
+    "settings": {},
 }
 
 
@@ -83,9 +79,28 @@ def test_a_selection_keeps_the_whole_mesh(
 
 
 def test_what_is_not_there_is_named_with_the_nearest_and_all_at_once(soa: Path) -> None:
-    message = refusal(soa, services=["wbe"], instances=["web.mian"])
-    assert "service wbe: not in the soa-configs of cluster local; did you mean web?" in message
+    message = refusal(soa, services=["wbe"], instances=["aip.main"])
+    assert "wbe: is not a service of this tree; did you mean web?" in message
+    assert "aip: is not a service of this tree; did you mean api?" in message
+    message = refusal(soa, instances=["web.mian", "api.cnary"])
     assert "instance web.mian: not in the soa-configs of cluster local; did you mean web.main?" in message
+    assert "instance api.cnary: not in the soa-configs of cluster local" in message
+
+
+def test_a_mistake_in_another_service_does_not_stop_a_deploy(soa: Path) -> None:
+    (soa / "api" / "kubernetes-local.yaml").write_text("main: {cpus: lots}\n")
+    assert "lots" in refusal(soa)
+    assert sorted(plan(soa, services=["web"])["docker"]["instances"]) == ["web.main"]
+    assert sorted(plan(soa, instances=["web.main"])["docker"]["instances"]) == ["web.main"]
+
+
+def test_settings_of_the_platform_reach_containers_and_are_checked(soa: Path) -> None:
+    volumes = ["/etc/localtime:/etc/localtime:ro"]
+    found = plan(soa, settings={"paasta_volumes": volumes, "paasta_log_max_file": "7"})
+    host = found["docker"]["instances"]["web.main"]["container"]["HostConfig"]
+    assert volumes[0] in host["Binds"]
+    assert host["LogConfig"]["Config"]["max-file"] == "7"
+    assert "paasta_log_max_fiel" in refusal(soa, settings={"paasta_log_max_fiel": 7})
 
 
 def test_a_bare_instance_needs_its_service(soa: Path) -> None:

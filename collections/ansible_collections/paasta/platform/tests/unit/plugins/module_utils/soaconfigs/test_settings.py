@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.paasta.platform.plugins.module_utils import plan
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile import arguments, deployment_record, images
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import keys_settings, settings
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.keys_settings import SETTINGS
@@ -202,8 +201,6 @@ def test_defaults_are_good_values() -> None:
 @pytest.mark.parametrize(
     ("spec", "names"),
     [
-        (plan.ARGUMENTS, {"mesh_address": "", "health_check_program": "", "volumes": "", "log_max_size": "",
-                          "log_max_file": ""}),
         (arguments.ARGUMENTS, {"lost_guard": "", "lock_timeout": "", "first_port": "", "last_port": "",
                                       "deploy_timeout": "timeout"}),
         (deployment_record.ARGUMENT_SPEC, {"git_timeout": "", "git_concurrency": "", "deployments_record": "record"}),
