@@ -151,7 +151,8 @@ def _soa_configs_git(args: Mapping[str, Any], request: Request, check_mode: bool
     for attempt in range(1, soa_commits.ATTEMPTS + 1):
         tip = soa_commits.refresh(checkout, names.values(), check_mode)
         known = check(SoaDir(args["soa_dir"]), request)
-        documents, before = _documents(known, soa_commits.reader(checkout, tip))
+        files = soa_commits.read(checkout, tip, names.values())
+        documents, before = _documents(known, lambda service, files=files: files.get(names[service]))
         record = FileRecord(documents, known, _now(), _by(args))
         outcome = carry_out(request, known, record)
         texts = record.texts()

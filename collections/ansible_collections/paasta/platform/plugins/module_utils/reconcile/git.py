@@ -75,22 +75,23 @@ def git(
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="surrogateescape",
             start_new_session=True,
         )
     except FileNotFoundError:
         raise GitError("git is not installed on this machine: install git") from None
     with process:
         try:
-            output, complaint = process.communicate(stdin, timeout)
+            outputs = process.communicate(
+                stdin.encode("utf-8", "surrogateescape") if stdin is not None else None, timeout
+            )
         except BaseException as error:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 raise GitError(f"no answer within {timeout:g} s", temporary=True) from None
             raise
+    # Decoded here, because subprocess would take the \r out of files, and their lengths would be wrong.
+    output, complaint = (stream.decode("utf-8", "surrogateescape") for stream in outputs)
     if process.returncode:
         raise GitError(*_reason(process.returncode, output, complaint))
     return output

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import deployments
 
 from .git import GitError, git
 
@@ -126,16 +124,19 @@ def _unchanged(checkout: Checkout, names: Sequence[str]) -> None:
         raise GitError(f"{', '.join(ignored)}: .gitignore keeps it out of the repository; take that line out")
 
 
-def reader(checkout: Checkout, commit: str) -> Callable[[str], bytes | None]:
-    """Reads a service's deployments.json as a commit has it; None when it has none."""
-
-    def read(service: str) -> bytes | None:
-        path = checkout.path(f"{service}/{deployments.FILE}")
-        if not checkout.git("ls-tree", "--full-tree", "--name-only", commit, "--", path):
-            return None
-        return checkout.git("cat-file", "blob", f"{commit}:{path}").encode("utf-8", "surrogateescape")
-
-    return read
+def read(checkout: Checkout, commit: str, names: Iterable[str]) -> dict[str, bytes]:
+    """Files as a commit has them, by name; those that it does not have are left out."""
+    wanted = list(names)
+    objects = "".join(f"{commit}:{checkout.path(name)}\n" for name in wanted)
+    rest = checkout.git("cat-file", "--batch", stdin=objects).encode("utf-8", "surrogateescape")
+    found = {}
+    for name in wanted:
+        # "<sha> blob <size>", the content and a line break; or "<object> missing".
+        header, _newline, rest = rest.partition(b"\n")
+        if not header.endswith(b" missing"):
+            size = int(header.split()[-1])
+            found[name], rest = rest[:size], rest[size + 1 :]
+    return found
 
 
 def commit(checkout: Checkout, parent: str, texts: Mapping[str, str], message: str, by: str) -> str:

@@ -104,6 +104,17 @@ def test_several_changes_are_one_commit(clone: Make) -> None:
     assert soa.marked() == SHA
 
 
+def test_files_are_read_as_they_are_committed(clone: Make) -> None:
+    soa = clone("soa")
+    contents = {"a": b"", "b": b"one\r\ntwo\r\n", "c d": "\u00fc missing\n".encode(), "e": b"\xff\n\n"}
+    for name, content in contents.items():
+        (soa.root / name).write_bytes(content)
+    soa.git("-c", "core.autocrlf=false", "add", ".")
+    soa.git("commit", "--quiet", "-m", "files")
+    checkout = soa_commits.find(str(soa.root), None, None, 20)
+    assert soa_commits.read(checkout, "HEAD", ["a", "absent", "b", "c d", "also absent", "e"]) == contents
+
+
 def test_other_changes_stay_as_they_are(clone: Make) -> None:
     soa = clone("soa")
     (soa.root / "README").write_text("mine\n")
