@@ -85,12 +85,12 @@ def _use(uses: Mapping[SecretRef, SecretUse], reference: SecretRef, where: str, 
 def _files(instance: Instance, uses: Mapping[SecretRef, SecretUse], problems: list[str]) -> list[dict[str, str]]:
     """The files of ``secret_volumes``: of each secret one, called after it unless ``items`` say otherwise."""
     files: list[dict[str, str]] = []
-    volumes: list[tuple[str, Mapping[str, Any]]] = []
+    seen: list[Mapping[str, Any]] = []
     for index, volume in enumerate(instance.keys.get("secret_volumes") or ()):
-        if any(volume == other for _key, other in volumes):
+        if volume in seen:
             continue  # written twice, which soa-configs only warn of
+        seen.append(volume)
         key, directory = f"secret_volumes[{index}]", posixpath.normpath(volume["container_path"])
-        volumes.append((key, volume))
         if not directory.startswith("/") or not directory.strip("/"):
             problems.append(f"{key}.container_path: {volume['container_path']}: must be an absolute path, and not /")
         use = _use(uses, SecretRef(instance.service, volume["secret_name"]), f"{key}.secret_name", problems)

@@ -48,11 +48,11 @@ class Cleartexts:
         return redact(text, self._forms)
 
     def redact_all(self, value: Any) -> Any:
-        """:meth:`redact` for all texts in JSON-ready data."""
+        """:meth:`redact` for all texts in JSON-ready data; keys, such as ``failed``, are ours and stay."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, Mapping):
-            return {self.redact_all(key): self.redact_all(item) for key, item in value.items()}
+            return {key: self.redact_all(item) for key, item in value.items()}
         return [self.redact_all(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
