@@ -193,40 +193,46 @@ def _tags(args: Mapping[str, Any], request: Request, check_mode: bool, diff: boo
     outcome = Outcome()
     tags: dict[str, list[str]] = {}
     texts: dict[str, str] = {}
-    services, failure = sorted(known), ""
+    failures: dict[str, Exception] = {}
+    services = sorted(known)
     for attempt in range(1, TAG_ATTEMPTS + 1):
-        listed = _list({service: urls[service] for service in services}, args)
-        record = TagRecord({service: listed[urls[service]] for service in services}, known, _now())
-        for service in services:
-            record.adopt(service, _parsed(documents[service]))
-        planned = carry_out(request.of(services), known, record)
-        new = {service: found for service, found in record.new.items() if found}
-        failed = {} if check_mode else _push(urls, new, args)
-        # A repository whose names were taken is planned again; the others are done, and are not done twice.
-        again = [s for s, error in failed.items() if isinstance(error, git_refs.Taken) and attempt < TAG_ATTEMPTS]
-        failure = unreachable(urls, {urls[service]: error for service, error in failed.items() if service not in again})
+        try:
+            record = TagRecord(_list({service: urls[service] for service in services}, args), known, _now())
+            for service in services:
+                record.adopt(service, _parsed(documents[service]))
+            planned = carry_out(request.of(services), known, record)
+        except (Refused, InvalidConfigs) as error:
+            if attempt == 1:
+                raise
+            failures |= dict.fromkeys(services, error)
+            break
+        failed = {} if check_mode else _push(urls, record.new, args)
         done = [service for service in services if service not in failed]
         outcome.add(planned, done)
-        tags |= {service: [tag.ref for tag in new[service]] for service in done if service in new}
-        for service in done:
-            text = deployments.dump(git_tags.document(service, record.tags(service), known[service].instances))
-            if text != before[service]:
-                texts[service] = text
-        services = again
-        if failure or not services:
+        tags |= {service: [tag.ref for tag in record.new[service]] for service in done if record.new[service]}
+        made = {service: _made(service, record, known[service]) for service in done}
+        texts |= {service: text for service, text in made.items() if text != before[service]}
+        # Where names were taken everything is planned again. What is done is not: a second rollback goes back further.
+        services = [s for s, error in failed.items() if isinstance(error, git_refs.Taken) and attempt < TAG_ATTEMPTS]
+        failures |= {service: error for service, error in failed.items() if service not in services}
+        if not services:
             break
     if not check_mode:
         atomic.write({path_of(soa.root, service): text for service, text in texts.items()})
-    result = _result(outcome, texts, before, diff)
-    result |= {"tags": tags, "changed": bool(texts or tags)}
-    if failure:
+    result = _result(outcome, texts, before, diff) | {"tags": tags, "changed": bool(texts or tags)}
+    if failures:
         head = f"Tagged: {', '.join(sorted(tags)) or 'none'}. Not tagged, and their records are as they were:"
-        result |= {"failed": True, "msg": f"{head}\n{failure}"}
+        listed = [f"{service}: {redact(urls[service])}: {failures[service]}" for service in sorted(failures)]
+        result |= {"failed": True, "msg": "\n".join([head, *listed])}
     return result
 
 
+def _made(service: str, record: TagRecord, groups: Groups) -> str:
+    return deployments.dump(git_tags.document(service, record.tags(service), groups.instances))
+
+
 def _list(urls: Mapping[str, str], args: Mapping[str, Any]) -> dict[str, list[Tag]]:
-    """The tags by URL. Refused when a repository cannot be listed, with all of those."""
+    """The tags of each service's repository. Refused when one cannot be listed, with all of those."""
     listed, failed = git_refs.for_each(
         urls.values(),
         lambda url: git_refs.list_tags(url, args["git_timeout"]),
@@ -235,13 +241,13 @@ def _list(urls: Mapping[str, str], args: Mapping[str, Any]) -> dict[str, list[Ta
     )
     if failed:
         raise Refused(f"Nothing was written.\n{unreachable(urls, failed)}")
-    return listed
+    return {service: listed[url] for service, url in urls.items()}
 
 
 def _push(urls: Mapping[str, str], new: Mapping[str, list[Tag]], args: Mapping[str, Any]) -> dict[str, GitError]:
     """Push each repository's tags, all of one or none; the services whose repository has none of them, and why."""
     of_url: dict[str, list[Tag]] = {}
-    for service, tags in new.items():
+    for service, tags in ((service, tags) for service, tags in new.items() if tags):
         of_url.setdefault(urls[service], []).extend(tag for tag in tags if tag not in of_url.get(urls[service], []))
     _done, failed = git_refs.for_each(
         of_url,

@@ -222,6 +222,23 @@ def test_what_is_pushed_already_is_not_planned_again(
     assert sorted(result["tags"]) == ["api", "web"]
 
 
+def test_a_failure_after_others_were_tagged(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    add, listed = git_refs.add_tags, git_refs.list_tags
+
+    def taken(url: str, tags: Any, timeout: float) -> None:
+        if url == platform.web.url:
+            monkeypatch.setattr(git_refs, "list_tags", lambda url, timeout: listed("/nowhere", timeout))
+            raise git_refs.Taken("already exists")
+        add(url, tags, timeout)
+
+    monkeypatch.setattr(git_refs, "add_tags", taken)
+    result = platform.run(marks=[mark(platform.web.shas[0]), mark(platform.api.shas[0], service="api")])
+    assert result["msg"].startswith("Tagged: api. Not tagged, and their records are as they were:\nweb: ")
+    assert "'/nowhere' does not appear to be a git repository" in result["msg"]
+    assert (result["services"], [row["service"] for row in result["marks"]]) == (["api"], ["api"])
+    assert platform.record("api")["v2"]["deployments"]["prod.main"]["git_sha"] == platform.api.shas[0]
+
+
 def test_names_that_are_always_taken(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     def taken(_url: str, _tags: Any, _timeout: float) -> None:
         raise git_refs.Taken("already exists")
