@@ -93,64 +93,8 @@ options:
       - The Ansible Vault id that encrypts, of those that the play was given.
       - When not given, that of E(ANSIBLE_VAULT_ENCRYPT_IDENTITY), else the first.
     type: str
-  vault:
-    description: The HashiCorp Vault server whose transit engine encrypts and decrypts.
-    type: dict
-    suboptions:
-      url:
-        description: Its address; without TLS only on this machine.
-        type: str
-        required: true
-      mount:
-        description: Where the transit engine is.
-        type: str
-        default: transit
-      token:
-        description: A token.
-        type: str
-      token_file:
-        description:
-          - A file that holds the token. Without O(vault.token), this and O(vault.login), the token is that of
-            E(VAULT_TOKEN) or C(~/.vault-token).
-        type: path
-      login:
-        description: How to get a token of our own, which is revoked at the end.
-        type: dict
-        suboptions:
-          path:
-            description: The login of an authentication method, for example V(approle/login).
-            type: str
-            required: true
-          data:
-            description: What it takes, for example C(role_id) and C(secret_id).
-            type: dict
-            required: true
-      namespace:
-        description: A namespace of Vault Enterprise or OpenBao.
-        type: str
-      ca:
-        description: A file with the certificate authority of its certificate.
-        type: path
-      timeout:
-        description: Seconds that a request may take with all its retries.
-        type: float
-        default: 30
-  lookup:
-    description: The Ansible lookup that entries with a term are read with.
-    type: dict
-    suboptions:
-      name:
-        description: Name of the lookup plugin.
-        type: str
-        required: true
-      options:
-        description: Its options.
-        type: dict
-        default: {}
-      term:
-        description: What it is asked for; C({term}), C({service}) and C({environment}) are filled in.
-        type: str
-        default: "{term}"
+extends_documentation_fragment:
+  - paasta.platform.secret_providers
 attributes:
   action:
     description: Runs on the controller, in Ansible's own process, when the connection is local.
@@ -254,7 +198,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_
 
 
 def main() -> None:
-    # no_log: the system log would get the list of secrets as Python writes it, whose escapes hide values from redaction.
+    # no_log: the system log would get the list of secrets as Python writes it; its escapes hide values from redaction.
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
     with opened(module.params) as providers:
         result = run(module.params, providers, module.check_mode, module._diff)
