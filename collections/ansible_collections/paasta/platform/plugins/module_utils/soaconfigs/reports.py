@@ -17,7 +17,7 @@ from .rules import ERROR, RULES, WARNING
 
 JSON_VERSION = 1
 _SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_ROOT = "SOA_CONFIGS"  # the name that SARIF paths are relative to
+_ROOT = "%SRCROOT%"  # what readers of SARIF take for the root of the repository
 _UNNAMED = "other"  # the rule of a problem that carries none
 
 # How much was looked at: files, services, instances.

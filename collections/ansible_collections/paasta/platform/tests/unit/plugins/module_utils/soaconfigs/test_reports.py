@@ -96,12 +96,12 @@ def test_sarif() -> None:
     assert set(found) == {"wrong-type", "instance-name", "unreadable-file", "other", "missing-deploy", "nested-volume"}
     assert found["wrong-type"]["message"]["text"] == 'main.cpus: "lots" is not a number; use 0.5'
     assert found["wrong-type"]["locations"][0]["physicalLocation"] == {
-        "artifactLocation": {"uri": "web/kubernetes-prod.yaml", "uriBaseId": "SOA_CONFIGS"},
+        "artifactLocation": {"uri": "web/kubernetes-prod.yaml", "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": 3, "startColumn": 5},
     }
     # A URI, and no region for a file as a whole.
     place = found["unreadable-file"]["locations"][0]["physicalLocation"]
-    assert place == {"artifactLocation": {"uri": "api%20v2/smartstack.yaml", "uriBaseId": "SOA_CONFIGS"}}
+    assert place == {"artifactLocation": {"uri": "api%20v2/smartstack.yaml", "uriBaseId": "%SRCROOT%"}}
     assert "locations" not in found["other"]
     assert {rule: result["level"] for rule, result in found.items() if result["level"] == "warning"} == {
         "missing-deploy": "warning",
