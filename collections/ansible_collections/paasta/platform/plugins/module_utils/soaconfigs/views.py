@@ -107,9 +107,14 @@ class TreeView:
         return ()
 
     def jobs(self, service: str, cluster: str) -> Mapping[str, Mapping[str, Any]]:
-        document = self.documents.get(f"{service}/tron-{cluster}.yaml")
-        value = document.value if document else {}
-        return {name: job for name, job in value.items() if name[:1] != "_" and isinstance(job, dict)}
+        name = f"tron-{cluster}.yaml"
+        document = self.documents.get(f"{service}/{name}")
+        if document is None:
+            # Of a service that is read later, or not at all.
+            if not self._soa.has(service, name):
+                return {}
+            document = self.documents[f"{service}/{name}"] = self._soa.yaml(service, name)
+        return {key: job for key, job in document.value.items() if key[:1] != "_" and isinstance(job, dict)}
 
     def line(self, file: str, path: KeyPath) -> int:
         document = self.documents.get(file)

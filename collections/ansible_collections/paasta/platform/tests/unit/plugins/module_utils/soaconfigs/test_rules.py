@@ -66,6 +66,25 @@ def test_what_is_asked_for_and_is_not_there(soa: Soa) -> None:
     assert [error.rule for error in caught.value.errors] == ["soa-dir"]
 
 
+@pytest.mark.parametrize("services", [None, ["web"]])
+def test_what_another_service_has_is_known_before_it_is_read(soa: Soa, services: list[str] | None) -> None:
+    job = "nightly: {{schedule: daily, deploy_group: {0}.main, actions: {{a: {{command: x{1}}}}}}}\n"
+    root = soa(
+        {
+            "web/tron-prod.yaml": job.format("prod", ", triggered_by: [zoo.nightly.a.x, zoo.nightly.b.x]")
+            + "other: {schedule: daily, actions: {a: {command: x, service: zoo, deploy_group: zoo.mian}}}\n",
+            "zoo/tron-prod.yaml": job.format("zoo", ""),
+            "zoo/deploy.yaml": "pipeline: [{step: zoo.main}]\n",
+        }
+    )
+    found = tree.validate(root, services=services)
+    assert [str(problem) for problem in (*found.errors, *found.warnings)] == [
+        'web/tron-prod.yaml:2:66: other.actions.a.deploy_group: "zoo.mian" is not in the pipeline of zoo/deploy.yaml; '
+        "did you mean zoo.main?",
+        'web/tron-prod.yaml:1:111: nightly.actions.a.triggered_by[1]: "b" is not an action of zoo.nightly; allowed: a',
+    ]
+
+
 def test_only_known_rules_are_named() -> None:
     """Every id that the room's code gives to a problem is in the table, and none of the table is unused."""
     named = {
