@@ -8,11 +8,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 from . import cache as results
+from . import collector
 from .errors import InvalidConfigs
 from .files import SoaDir
 from .model import ClusterConfig
@@ -70,7 +69,7 @@ def read(
     soa = SoaDir(soa_dir)
     bounds = tuple(None if names is None else tuple(sorted(names)) for names in (clusters, services, types))
     settings = settings or Settings()
-    with _collector_paused():
+    with collector.paused(freeze=True):
         name = results.key(soa.root, soa.digest(_is_input), bounds, settings) if cache else ""
         found = results.get(cache, name) if cache else None
         if found is None:
@@ -84,24 +83,3 @@ def read(
 def _is_input(name: str) -> bool:
     """Whether a reading may depend on more than a file's name."""
     return name[-5:] in (".yaml", ".json")
-
-
-# So many new objects are worth to be taken away from the collector: looking at them once costs it some 30 ms.
-_MANY_OBJECTS = 20_000
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A reading only builds objects that stay: looking for cycles among them takes more than half of its time.
-
-    For the same reason a large result is frozen: it goes when nobody refers to it, and is never searched for cycles.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            if gc.get_count()[0] > _MANY_OBJECTS:
-                gc.freeze()
-            gc.enable()

@@ -27,6 +27,7 @@ try:
 except ImportError as _error:  # on a managed host; the modules report it with missing_required_lib
     YAML_MISSING = str(_error)
 
+from . import collector
 from .errors import ConfigError
 from .model import KeyPath
 
@@ -43,6 +44,7 @@ STR = "tag:yaml.org,2002:str"
 MAP = "tag:yaml.org,2002:map"
 SEQ = "tag:yaml.org,2002:seq"
 _CACHE_LIMIT = 100_000
+_LARGE = 100_000  # bytes; from here on the collector is paused, whoever reads
 
 
 class _Typed(str):
@@ -136,7 +138,7 @@ class Document:
     def value(self) -> dict[str, Any]:
         """A mapping; empty for an empty file, and for one that cannot be read."""
         if self._value is None:
-            self._value, self.errors[:] = _read(self.file, self.data) if self.data else ({}, self.errors)
+            self._value, self.errors[:] = read(self.file, self.data) if self.data else ({}, self.errors)
         return self._value
 
     def position(self, path: KeyPath) -> tuple[int, int]:
@@ -183,8 +185,16 @@ def dotted(path: KeyPath) -> str:
 def parse(file: str, data: bytes) -> Document:
     """Parse one file's bytes; never raises for any input. ``file`` is the name used in messages."""
     document = Document(file, data)
-    document._value, document.errors = _read(file, data)
+    document._value, document.errors = read(file, data)
     return document
+
+
+def read(file: str, data: bytes) -> tuple[dict[str, Any], list[ConfigError]]:
+    """A file's value and what is wrong with it."""
+    if len(data) < _LARGE:
+        return _read(file, data)
+    with collector.paused():
+        return _read(file, data)
 
 
 def _read(file: str, data: bytes) -> tuple[dict[str, Any], list[ConfigError]]:
@@ -331,6 +341,7 @@ def _depth_exceeded(data: bytes) -> bool:
 def _compose(data: bytes) -> Any:
     """The nodes of a file that has been read before; mistakes come file by file, so a few files are enough."""
     try:
-        return None if _may_be_too_deep(data) and _depth_exceeded(data) else _LOADER(data).get_single_node()
+        with collector.paused():
+            return None if _may_be_too_deep(data) and _depth_exceeded(data) else _LOADER(data).get_single_node()
     except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
         return None  # its own error says where

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import yaml
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import yamldoc
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.yamldoc import parse
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.yamlnodes import read_carefully
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +90,76 @@ def test_no_input_raises(data: bytes) -> None:
     document = parse("f", data)
     assert isinstance(document.value, dict)
     assert [str(error) for error in document.errors] == [str(error) for error in parse("f", data).errors]
+
+
+@given(st.text("ab:-[]{}&*<>!|?'\"#\n 01~,", max_size=60).map(str.encode))
+def test_the_fast_reading_gives_what_the_careful_one_gives(data: bytes) -> None:
+    document = parse("f", data)
+    if not document.errors:
+        assert (document.value, []) == read_carefully("f", yamldoc._compose(data))
+
+
+@pytest.mark.parametrize(
+    ("data", "value", "error"),
+    [
+        ("\ufeffa: 1\n".encode(), {"a": 1}, ""),
+        ("a: é\n".encode("utf-16"), {"a": "é"}, ""),
+        ("a: é\n".encode("latin-1"), {}, "is not valid YAML: "),
+        (b"a:\n\t- 1\n", {}, "found character that cannot start any token"),
+        (b"a: 1\r\nb: 2\r\n", {"a": 1, "b": 2}, ""),
+        (b"a: 1\rb: 2\r", {"a": 1, "b": 2}, ""),
+        (b"\x00", {}, "is not valid YAML: "),
+        (b"a: 1\n---\nb: 2\n", {}, "expected a single document in the stream"),
+        (b"%YAML 3.0\n---\na: 1\n", {}, "found incompatible YAML document"),
+        (b"", {}, ""),
+        (b"# nothing\n", {}, ""),
+        (b"--- null\n", {}, ""),
+    ],
+)
+def test_encodings_and_line_ends(data: bytes, value: dict[str, object], error: str) -> None:
+    document = parse("f", data)
+    assert document.value == value
+    assert bool(document.errors) == bool(error)
+    if error:
+        assert error in str(document.errors[0])
+
+
+@pytest.mark.parametrize("text", ["a: [" * 150, "- " * 300, "? " * 300, "\r".join(" " * i + "a:" for i in range(300))])
+def test_deep_nesting_is_found_however_it_is_written(text: str) -> None:
+    assert "levels deep" in str(parse("f", text.encode()).errors[0]) or "YAML" in str(
+        parse("f", text.encode()).errors[0]
+    )
+    assert parse("f", text.encode()).value == {}
+
+
+def test_a_long_file_is_read() -> None:
+    """10 MB: a hundred thousand instances of one line each."""
+    line = "i{0}: {{cpus: 1, mem: 512, env: {{A: 'x', B: 'y'}}, cmd: 'python -m something --with {0} --and more'}}"
+    data = "\n".join(line.format(number) for number in range(110_000)).encode()
+    assert len(data) > 10_000_000
+    document = parse("f", data)
+    assert document.errors == []
+    assert document.value["i109999"]["env"] == {"A": "x", "B": "y"}
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "comment"),
+    [
+        ("main:\n  cpus: 1  # override-cpu-setting (PROJ-1)\n", ("main", "cpus"), "# override-cpu-setting (PROJ-1)"),
+        ("main:\n  cpus: 1\n", ("main", "cpus"), ""),
+        ("main:\n  cmd: 'a # b'\n", ("main", "cmd"), ""),
+        ("main:\n  cmd: 'a # b' # c\n", ("main", "cmd"), "# c"),
+        ("main:\n  cmd: a#b\n", ("main", "cmd"), ""),
+        ("main: {cpus: 1} # all\n", ("main", "cpus"), "# all"),
+        ("main: {}\n", ("other",), ""),
+    ],
+)
+def test_comments(text: str, path: tuple[str, ...], comment: str) -> None:
+    assert parse("f", text.encode()).comment(path) == comment
+
+
+def test_a_pickled_document_is_read_again() -> None:
+    document = pickle.loads(pickle.dumps(parse("web/x.yaml", b"a: {b: 1}\n")))
+    assert document.file == "web/x.yaml"
+    assert document.value == {"a": {"b": 1}}
+    assert document.position(("a", "b")) == (1, 5)
