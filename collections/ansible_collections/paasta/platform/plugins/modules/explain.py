@@ -24,7 +24,9 @@ options:
     type: str
     required: true
   instance:
-    description: The instance, as C(service.instance); a job of Tron as C(service.job), its action as C(service.job.action).
+    description:
+      - The instance, as C(service.instance); a job of Tron as C(service.job), one of its actions as
+        C(service.job.action).
     type: str
     required: true
   key:
