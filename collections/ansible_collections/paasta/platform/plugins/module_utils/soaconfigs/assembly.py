@@ -63,7 +63,7 @@ class Assembly:
         registrations = _registrations(view.service, view.instance, view.config)
         if registrations is None or view.deploy_group is None:
             return
-        control = _control(record, view)
+        key = deployments.control_key(view.service, self.cluster, view.instance)
         instance = build.instance(
             view.service,
             view.instance,
@@ -72,8 +72,8 @@ class Assembly:
             config=view.config,
             layers=layers,
             deploy_group=view.deploy_group,
-            version=record.versions.get(view.deploy_group),
-            control=control,
+            version=record.version(view.deploy_group, key),
+            control=record.controls.get(key, _NO_CONTROL),
             registrations=registrations,
             mesh=namespaces.get(registrations[0]),
             team=_team(view.documents, view.config),
@@ -100,6 +100,7 @@ class Assembly:
     ) -> None:
         if view.deploy_group is None:
             return
+        key = deployments.control_key(view.service, self.cluster, view.instance)
         self._custom.append(
             records.custom_resource(
                 view.service,
@@ -108,8 +109,8 @@ class Assembly:
                 custom,
                 view.config,
                 deploy_group=view.deploy_group,
-                version=record.versions.get(view.deploy_group),
-                control=_control(record, view),
+                version=record.version(view.deploy_group, key),
+                control=record.controls.get(key, _NO_CONTROL),
                 team=_team(view.documents, view.config),
                 sources=Provenance(view.config, layers, ()),
             )
@@ -127,11 +128,6 @@ class Assembly:
 
 _JOB_DEFAULTS = keys.defaults(keys.JOB)
 _NO_CONTROL = deployments.Control()
-
-
-def _control(record: deployments.Deployments, view: InstanceView) -> deployments.Control:
-    key = deployments.control_key(view.service, view.cluster, view.instance)
-    return record.controls.get(key, _NO_CONTROL)
 
 
 def _registrations(service: str, name: str, config: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ Read through ``keys``.
 
 from __future__ import annotations
 
-from .keys_common import BOOL, COUNT, PORT, STR, STRINGS
+from .keys_common import ANY_MAP, BOOL, COUNT, PORT, STR, STRINGS
 from .keys_monitoring import settled
 from .shapes import Key, ListOf, MapOf, OneOf, Scalar, Struct
 
@@ -162,6 +162,7 @@ DEPLOYMENTS = Struct(
     settled(
         Key("v1", MapOf(_V1), "former form, by service:paasta-cluster.instance"),
         Key("v2", _V2, "what is read"),
+        Key("history", MapOf(ListOf(ANY_MAP)), "earlier marks by deploy group, the newest first; PaaSTA has none"),
     ),
     open_=True,
     needs=("v1", "v2"),

@@ -222,6 +222,7 @@ SECRET: dict[str, Values] = {
 
 _STATE = one_of("start", "stop")
 DEPLOYMENTS: dict[str, Values] = {
+    "history": v([{}, {"prod.main": [{"git_sha": "s"}]}], [[], {"prod.main": {}}, {"prod.main": ["s"]}]),
     "v1": v([{}], [[], "x"]),
     "v1.<name>.docker_image": TEXT,
     "v1.<name>.desired_state": _STATE,
