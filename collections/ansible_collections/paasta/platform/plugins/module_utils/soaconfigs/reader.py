@@ -10,10 +10,11 @@ from typing import Any
 
 from . import build, checks, deployments, jobs, keys
 from .assembly import Assembly
+from .configs import Configs
 from .errors import ConfigError, did_you_mean
 from .files import FILE_TYPES, SoaDir
 from .merge import Layer, merge_layers
-from .model import ClusterConfig, Namespace, Version
+from .model import Namespace, Version
 from .names import PLACEHOLDERS_HINT, expand_deploy_group
 from .service import (
     Part,
@@ -35,7 +36,7 @@ from .views import InstanceView, ServiceView, TreeView
 class Reading:
     """What a tree says, by cluster, and what is wrong with it; sorted by place. The others count what was read."""
 
-    configs: Mapping[str, ClusterConfig]
+    configs: Configs
     errors: tuple[ConfigError, ...]
     warnings: tuple[ConfigError, ...]
     services: int
@@ -93,8 +94,9 @@ class Reader:
     def _reading(self) -> Reading:
         namespaces = tuple(self.namespaces[name] for name in sorted(self.namespaces))
         warnings = _sorted(self.problems.warnings)
+        configs = {name: found.config(namespaces, warnings) for name, found in self.assemblies.items()}
         return Reading(
-            configs={name: found.config(namespaces, warnings) for name, found in sorted(self.assemblies.items())},
+            configs=Configs(configs, namespaces),
             errors=_sorted(self.problems.errors),
             warnings=warnings,
             services=len(self.tree.loaded),
