@@ -39,8 +39,12 @@ def freeze(value: Any) -> Any:
     """The same value, read-only all the way down."""
     kind = value.__class__
     if kind is dict:
+        if _ATOMS.issuperset(map(type, value.values())):
+            return FrozenDict(value)
         return FrozenDict({intern(k): v if v.__class__ in _ATOMS else freeze(v) for k, v in value.items()})
     if kind is list:
+        if _ATOMS.issuperset(map(type, value)):
+            return tuple(value)
         return tuple([v if v.__class__ in _ATOMS else freeze(v) for v in value])
     if kind in _ATOMS or kind is FrozenDict:
         return value

@@ -70,6 +70,10 @@ class Layer:
             self._value = value
         return self._value
 
+    def forget(self) -> None:
+        """Keep only where the value is. A reading holds on to no file's values but the merged ones."""
+        self._value = None
+
     def place(self, path: KeyPath) -> KeyPath:
         """A key path of the merged mapping as one of the document."""
         return (*self.path, *path[len(self.under) :])

@@ -24,7 +24,6 @@ from .service import (
     load_autotuned,
     load_instances,
     load_namespaces,
-    load_pipeline,
     load_service,
 )
 from .settings import Settings
@@ -64,11 +63,10 @@ class Reader:
         self.file_types = FILE_TYPES | frozenset(self.custom)
         self.types = frozenset(types) if types is not None else keys.ALL_INSTANCE_TYPES | frozenset(self.custom)
         self.tree = TreeView(soa, settings, self.problems)
-        self.tree.pipeline_of = lambda service: load_pipeline(soa, service)
         self.namespaces: dict[str, Namespace] = {}
         self.records: dict[str, deployments.Deployments] = {}
         self.assemblies: dict[str, Assembly] = {}
-        self.count = 0
+        self.services = self.count = 0
         for cluster in clusters or ():
             self._assembly(cluster)
 
@@ -77,13 +75,15 @@ class Reader:
         self._check_bounds({cluster for found in files.values() for _kind, cluster, _file in found})
         if self.clusters is not None:
             files = {name: [file for file in found if file[1] in self.clusters] for name, found in files.items()}
-        chosen = [name for name in self.soa.services if self._is_chosen(name, files[name])]
-        for name in chosen:
-            self.tree.loaded[name] = load_service(self.soa, name, self.problems)
+        chosen = {name for name in self.soa.services if self._is_chosen(name, files[name])}
+        self.services = len(chosen)
+        # Instances register in namespaces of any service, so these come first.
+        parts = {name: self._read_namespaces(name) for name in self.soa.services}
         for name in self.soa.services:
-            self._read_namespaces(name)
-        for name in chosen:
-            self._read_service(self.tree.loaded[name], files[name])
+            if name in chosen:
+                self._read_service(name, files[name], parts[name])
+            else:
+                self._check_namespaces(name, parts[name])
         self._read_tron_masters()
         self._read_authenticating()
         for check in checks.TREE_CHECKS:
@@ -99,7 +99,7 @@ class Reader:
             configs=Configs(configs, namespaces),
             errors=_sorted(self.problems.errors),
             warnings=warnings,
-            services=len(self.tree.loaded),
+            services=self.services,
             files=self.soa.files_read,
             instances=self.count,
         )
@@ -147,18 +147,20 @@ class Reader:
 
     # namespaces and whole services
 
-    def _read_namespaces(self, name: str) -> None:
-        """Those of every service: of a service of which nothing else is read they are checked here."""
-        service = self.tree.loaded.get(name)
-        if service is None:
-            service = Service(name, self.soa.files(name))
-            service.namespace_parts = load_namespaces(self.soa, name, self.problems)
-            self._check_service(service, checks.MESH_CHECKS, (), {})
-        for part in service.namespace_parts.values():
+    def _read_namespaces(self, name: str) -> dict[str, Part]:
+        parts = load_namespaces(self.soa, name, self.problems)
+        for part in parts.values():
             namespace = build.namespace(name, str(part.path[-1]), part.value)
             self.namespaces[namespace.id] = namespace
             self.tree.namespaces[namespace.id] = part.value
             self.tree.documents[part.document.file] = part.document
+        return parts
+
+    def _check_namespaces(self, name: str, parts: dict[str, Part]) -> None:
+        """Of a service of which nothing else is read."""
+        service = Service(name, self.soa.files(name))
+        service.namespace_parts = parts
+        self._check_service(service, checks.MESH_CHECKS, (), {})
 
     def _check_service(
         self,
@@ -171,24 +173,30 @@ class Reader:
         for check in of_service:
             check(view)
 
-    def _read_service(self, service: Service, files: list[tuple[str, str, str]]) -> None:
+    def _read_service(self, name: str, files: list[tuple[str, str, str]], namespaces: dict[str, Part]) -> None:
+        service = load_service(self.soa, name, namespaces, self.problems)
+        self.tree.pipelines[name] = service.pipeline
+        opened = [part.document for part in (*service.parts.values(), *service.rollback_parts.values())]
+        self.tree.documents.update((document.file, document) for document in opened)
         names: dict[str, Collection[str]] = {}
-        for part in (*service.parts.values(), *service.rollback_parts.values()):
-            self.tree.documents[part.document.file] = part.document
         for kind, cluster, file in files:
             if kind in keys.RETIRED_TYPES:
-                self.tree.warn("retired-type", f"{service.name}/{file}", (), keys.RETIRED_TYPES[kind])
+                self.tree.warn("retired-type", f"{name}/{file}", (), keys.RETIRED_TYPES[kind])
                 continue
-            document, parts = load_instances(self.soa, service.name, self._struct(kind), file, self.problems)
+            document, parts = load_instances(self.soa, name, self._struct(kind), file, self.problems)
             self.tree.documents[document.file] = document
+            opened.append(document)
             names[file] = parts
-            self._read_instances(service, kind, cluster, file, parts)
+            self._read_instances(service, kind, cluster, parts)
         for cluster, part in service.rollback_parts.items():
             if self.clusters is None or cluster in self.clusters:
-                self._assembly(cluster).add_rollback(service.name, part.value)
+                self._assembly(cluster).add_rollback(name, part.value)
         if self.clusters is None:
-            self.tree.secrets.read_all(service.name)
+            self.tree.secrets.read_all(name)
         self._check_service(service, checks.SERVICE_CHECKS, files, names)
+        for document in opened:
+            del self.tree.documents[document.file]
+            document.forget()
 
     def _deployments(self, service: str) -> deployments.Deployments:
         record = self.records.get(service)
@@ -210,7 +218,7 @@ class Reader:
     def _struct(self, kind: str) -> Struct:
         return keys.JOB if kind == "tron" else keys.INSTANCE.get(kind) or self.custom[kind].struct
 
-    def _read_instances(self, service: Service, kind: str, cluster: str, file: str, parts: Mapping[str, Part]) -> None:
+    def _read_instances(self, service: Service, kind: str, cluster: str, parts: Mapping[str, Part]) -> None:
         self.count += len(parts)
         record = self._deployments(service.name)
         tuned = self._autotuned(service.name, kind, cluster)
@@ -227,14 +235,17 @@ class Reader:
             view.deploy_group = _deploy_group(view)
             for check in of_kind:
                 check(view)
-            if kind not in self.types:
-                continue
-            if kind == "tron":
-                assembly.add_job(view, layers)
-            elif kind in self.custom:
-                assembly.add_custom(view, layers, record, self.custom[kind])
-            else:
-                assembly.add_instance(view, layers, record, self.namespaces)
+            if kind in self.types:
+                if kind == "tron":
+                    assembly.add_job(view, layers)
+                elif kind in self.custom:
+                    assembly.add_custom(view, layers, record, self.custom[kind])
+                else:
+                    assembly.add_instance(view, layers, record, self.namespaces)
+            for layer in layers[: len(layers) - len(general)]:
+                layer.forget()
+        for layer in general:
+            layer.forget()
 
     def _autotuned(self, service: str, kind: str, cluster: str) -> dict[str, Part]:
         """PaaSTA: auto_config_*; where the inventory says nothing of it, what a machine wrote is meant to be used."""

@@ -131,14 +131,14 @@ class Service:
         return {cluster: part.value for cluster, part in self.rollback_parts.items()}
 
 
-def load_service(soa: SoaDir, name: str, problems: Problems) -> Service:
-    """Read service.yaml, monitoring.yaml, smartstack.yaml and deploy.yaml; a file that is absent is an empty one."""
+def load_service(soa: SoaDir, name: str, namespaces: dict[str, Part], problems: Problems) -> Service:
+    """Read the documents of a service that are of no cluster, and its rollbacks; a file that is absent is empty."""
     service = Service(name, soa.files(name))
+    service.namespace_parts = namespaces
     for file, shape in _DOCUMENTS.items():
         if file in service.files:
             service.parts[file] = _part(soa, name, file, shape, problems)
     _warn_unknown(service.part("service.yaml"), problems)
-    service.namespace_parts = load_namespaces(soa, name, problems)
     for cluster, file in soa.cluster_files(name, "rollback"):
         service.rollback_parts[cluster] = _part(soa, name, file, _ROLLBACK, problems)
     if "deploy.yaml" in service.files:

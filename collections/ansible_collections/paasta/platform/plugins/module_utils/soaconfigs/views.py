@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .errors import ConfigError
 from .files import SoaDir
 from .merge import Layer, holder
 from .model import KeyPath
-from .secrets import SecretFile, SecretRef, malformed_references, references
+from .secrets import SecretFile, SecretRef, references
 from .secrets import read as read_secret
-from .service import Part, Problems, Service
+from .service import Part, Problems, Service, load_pipeline
 from .settings import Settings
 from .yamldoc import Document, dotted
 
@@ -73,17 +73,18 @@ class TreeView:
         self.services: Collection[str] = soa.services
         self.namespaces: dict[str, Mapping[str, Any]] = {}
         self.settings = settings
-        self.loaded: dict[str, Service] = {}
+        # Of the services that have been read, or are.
+        self.pipelines: dict[str, frozenset[str] | None] = {}
         self.documents: dict[str, Document] = {}
         self.secrets = Secrets(soa, settings, problems)
-        self.pipeline_of: Callable[[str], frozenset[str] | None] = lambda _service: None
         self._soa = soa
         self._problems = problems
         self._location_types: tuple[str, ...] | None = None
 
     def pipeline(self, service: str) -> frozenset[str] | None:
-        loaded = self.loaded.get(service)
-        return loaded.pipeline if loaded else self.pipeline_of(service)
+        if service not in self.pipelines:
+            self.pipelines[service] = load_pipeline(self._soa, service)
+        return self.pipelines[service]
 
     @property
     def location_types(self) -> Sequence[str]:
@@ -213,10 +214,6 @@ class InstanceView:
         if self._secrets is None:
             self._secrets = references(self.config, self.service)
         return self._secrets
-
-    @property
-    def malformed_secrets(self) -> Sequence[tuple[KeyPath, str]]:
-        return malformed_references(self.config)
 
     def secret_digest(self, ref: SecretRef) -> str | None:
         return self.tree.secrets.digest(ref, self.cluster)

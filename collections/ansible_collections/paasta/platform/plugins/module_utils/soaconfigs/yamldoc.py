@@ -65,7 +65,9 @@ class _Tags(dict[str, str]):
     """
 
     def __missing__(self, text: str) -> str:
-        tag: str = _RESOLVER.resolve(ScalarNode, text, (True, False))
+        # Nothing that begins with another character can be anything but a string.
+        is_plain = text[:1] not in _RESOLVER.yaml_implicit_resolvers
+        tag: str = STR if is_plain else _RESOLVER.resolve(ScalarNode, text, (True, False))
         construct = CONSTRUCT.get(tag)
         if tag == STR:
             tag = STR
@@ -140,6 +142,10 @@ class Document:
         if self._value is None:
             self._value, self.errors[:] = read(self.file, self.data) if self.data else ({}, self.errors)
         return self._value
+
+    def forget(self) -> None:
+        """Keep only the bytes; the value is read again when somebody asks."""
+        self._value = None
 
     def position(self, path: KeyPath) -> tuple[int, int]:
         """Line and column, from 1, of a key (or list item), or of the nearest part of its path that is written.
