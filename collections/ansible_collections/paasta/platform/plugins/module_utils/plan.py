@@ -63,7 +63,8 @@ def _services(services: list[str], instances: list[str]) -> list[str] | None:
 def render(config: ClusterConfig, settings: Settings, args: Mapping[str, Any]) -> dict[str, Any]:
     """The plan of a cluster.
 
-    :returns: JSON-ready: ``cluster``; ``only`` (what was selected, empty for everything); per engine its
+    :returns: JSON-ready: ``cluster``; ``only`` (what was selected, empty for everything);
+        ``secret_environment`` whose ciphertexts the digests are of; per engine its
         ``instances`` by id; ``mesh.namespaces`` by id; ``undeployed`` instance ids; ``warnings``.
     :raises InvalidSelection: for a service or instance that is not there.
     :raises docker.CannotRender: for every instance that its engine cannot run, all in one text.
@@ -77,6 +78,7 @@ def render(config: ClusterConfig, settings: Settings, args: Mapping[str, Any]) -
     return {
         "cluster": config.cluster,
         "only": only,
+        "secret_environment": settings.secret_environments.get(config.cluster, config.cluster),
         "docker": {"instances": objects},
         "mesh": {"namespaces": {namespace.id: envoy.namespace_json(namespace) for namespace in config.namespaces}},
         "undeployed": [instance.id for instance in config.undeployed if _matches(instance, only)],

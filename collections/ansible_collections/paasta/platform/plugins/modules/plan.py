@@ -87,6 +87,9 @@ plan:
       description: What was selected; empty for everything.
       type: list
       elements: str
+    secret_environment:
+      description: The environment whose secrets the cluster uses.
+      type: str
     docker:
       description: C(instances) of the engine docker, by id.
       type: dict

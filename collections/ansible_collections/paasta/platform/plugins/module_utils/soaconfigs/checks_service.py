@@ -116,10 +116,7 @@ def rollbacks(subject: ServiceSubject) -> None:
 
 def _bounds(subject: ServiceSubject, file: str, path: KeyPath, condition: Mapping[str, Any]) -> None:
     low, high = (condition.get(name) for name in _BOUNDS)
-    if low is None and high is None:
-        message = "has neither lower_bound nor upper_bound"
-        subject.error("rollback-bounds", file, path, message, "a condition without a bound never holds; set one")
-    elif low is not None and high is not None and low > high:
+    if low is not None and high is not None and low > high:
         message = f"lower_bound {low} is more than upper_bound {high}"
         subject.error("rollback-bounds", file, (*path, "lower_bound"), message)
 

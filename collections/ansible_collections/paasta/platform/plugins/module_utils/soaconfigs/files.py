@@ -76,6 +76,7 @@ class SoaDir:
         self.shared = found.get(SHARED, False)
         self._files: dict[str, frozenset[str]] = {}
         self._read: dict[str, bytes | OSError] = {}
+        self._asked: set[str] = set()
 
     def files(self, directory: str) -> frozenset[str]:
         """The names in a service's directory; none, and an error, when it cannot be listed."""
@@ -108,6 +109,7 @@ class SoaDir:
     def read(self, service: str, name: str) -> tuple[bytes, list[ConfigError]]:
         """A file's bytes, or none and the error. ``service`` is empty for a file of the root."""
         path = f"{service}/{name}" if service else name
+        self._asked.add(path)
         data = self._read.get(path)
         if data is None:
             data = self._read[path] = self._bytes(path)
@@ -116,8 +118,9 @@ class SoaDir:
         return b"", [ConfigError(path, 0, 0, "", f"cannot be read: {data.strerror}", rule=UNREADABLE)]
 
     @property
-    def files_read(self) -> int:
-        return len(self._read)
+    def files_parsed(self) -> int:
+        """How many files somebody looked into; those that only took part in the digest do not count."""
+        return len(self._asked)
 
     def _bytes(self, path: str) -> bytes | OSError:
         try:

@@ -67,16 +67,22 @@ _PERSISTENT = items(
     Key("mode", STR, "access mode"),
     Key("storage_class_name", STR, "storage class"),
 )
+_FILE_MODE = Scalar(
+    ("string",),
+    pattern=r"^0?[0-7]{3}$",
+    says="an octal file mode such as '0400'",
+    quote_hint="put it in quotes, as in '0400'",
+)
 _SECRET_VOLUMES = items(
     Key("container_path", STR, "directory in the container", required=True),
     Key("secret_name", STR, "name of the secret", required=True),
-    Key("default_mode", STR, "file mode, octal in quotes"),
+    Key("default_mode", _FILE_MODE, "file mode", "0644"),
     Key(
         "items",
         items(
             Key("key", STR, "key of the secret", required=True),
             Key("path", STR, "file name", required=True),
-            Key("mode", STR, "file mode, octal in quotes"),
+            Key("mode", _FILE_MODE, "file mode, by default default_mode"),
         ),
         "files to make of the secret's keys",
     ),

@@ -196,8 +196,10 @@ _STEP_KEYS = settled(
 
 STEP = Struct(_STEP_KEYS)
 _PARALLEL = Key("parallel", ListOf(STEP, minimum_length=1), "steps at the same time")
-# An entry is a step or has parallel steps; that it is one of the two is checked where the pipeline is read.
-_PIPELINE = ListOf(Struct((*(replace(key, required=False) for key in _STEP_KEYS), _PARALLEL)))
+# An entry is a step or has parallel steps.
+_PIPELINE = ListOf(
+    Struct((*(replace(key, required=False) for key in _STEP_KEYS), _PARALLEL), needs=("step", "parallel"))
+)
 
 DEPLOY = Struct(
     settled(

@@ -15,7 +15,7 @@ from .errors import ConfigError, did_you_mean
 from .files import FILE_TYPES, SoaDir
 from .merge import Layer, merge_layers
 from .model import Namespace, Version
-from .names import PLACEHOLDERS_HINT, expand_deploy_group
+from .names import expand_deploy_group
 from .service import (
     Part,
     Problems,
@@ -100,7 +100,7 @@ class Reader:
             errors=_sorted(self.problems.errors),
             warnings=warnings,
             services=self.services,
-            files=self.soa.files_read,
+            files=self.soa.files_parsed,
             instances=self.count,
         )
 
@@ -282,10 +282,8 @@ def _deploy_group(view: InstanceView) -> str | None:
         return str(template)
     try:
         return expand_deploy_group(template, cluster=view.cluster, instance=view.instance, service=view.service)
-    except ValueError as error:
-        key = "deploy_group" if "deploy_group" in config else "branch"
-        view.error("deploy-group-placeholder", (key,), str(error), PLACEHOLDERS_HINT)
-        return None
+    except ValueError:
+        return None  # a check says why
 
 
 def _general_layers(service: Service, kind: str) -> tuple[Layer, ...]:

@@ -56,7 +56,7 @@ _ALL = [
         {
             "service-name": "a service name has letters, digits and inner - and _, at most 63 as Kubernetes takes it",
             "duplicate-instance-name": "an instance name is used by one type per service and cluster",
-            "rollback-bounds": "a rollback condition has a bound, and its lower bound is not above the upper one",
+            "rollback-bounds": "the lower bound of a rollback condition is not above the upper one",
         },
         {
             "missing-description": "service.yaml has a description and an external_link",

@@ -16,7 +16,7 @@ from .merge import Layer
 from .model import KeyPath
 from .names import is_deploy_group
 from .predicates import predicate
-from .shapes import MapOf, Struct, show
+from .shapes import MapOf, Struct, unknown_key
 from .yamldoc import Document
 
 # The documents of a service that are one mapping of fixed keys, by file name.
@@ -142,7 +142,7 @@ def load_service(soa: SoaDir, name: str, namespaces: dict[str, Part], problems: 
     for cluster, file in soa.cluster_files(name, "rollback"):
         service.rollback_parts[cluster] = _part(soa, name, file, _ROLLBACK, problems)
     if "deploy.yaml" in service.files:
-        service.pipeline = _pipeline(service.parts["deploy.yaml"], problems)
+        service.pipeline = _pipeline(service.parts["deploy.yaml"])
     return service
 
 
@@ -176,8 +176,7 @@ def _warn_unknown(general: Part, problems: Problems) -> None:
         if name not in keys.SERVICE.by_name:
             match = nearest(name, keys.SERVICE.by_name)
             hint = f"did you mean {match}?" if match else "it has no effect"
-            message = f"unknown key (value {show(value)})"
-            problems.warnings.append(general.error((name,), message, hint, "unknown-service-key"))
+            problems.warnings.append(general.error((name,), unknown_key(value), hint, "unknown-service-key"))
 
 
 def load_namespaces(soa: SoaDir, service: str, problems: Problems) -> dict[str, Part]:
@@ -196,10 +195,10 @@ def load_pipeline(soa: SoaDir, service: str) -> frozenset[str] | None:
     if not soa.has(service, "deploy.yaml"):
         return None
     document = soa.yaml(service, "deploy.yaml")
-    return _pipeline(Part(document, (), document.value), Problems())
+    return _pipeline(Part(document, (), document.value))
 
 
-def _pipeline(deploy: Part, problems: Problems) -> frozenset[str] | None:
+def _pipeline(deploy: Part) -> frozenset[str] | None:
     """The deploy groups of a pipeline; None when it could not be read, for then nothing can be missing from it."""
     entries = deploy.value.get("pipeline")
     # An unreadable entry takes the whole list out of the part, though its other groups are as good as ever.
@@ -208,13 +207,9 @@ def _pipeline(deploy: Part, problems: Problems) -> frozenset[str] | None:
     if not isinstance(entries, list):
         return None
     groups: set[str] = set()
-    for index, entry in enumerate(entries):
+    for entry in entries:
         if not isinstance(entry, dict):
             continue
-        if "parallel" not in entry and "step" not in entry:
-            path: KeyPath = ("pipeline", index)
-            hint = "it must be a deploy group, or use parallel"
-            problems.errors.append(deploy.error(path, "step is missing", hint, "missing-key"))
         parallel = entry.get("parallel")
         for step in [entry, *(parallel if isinstance(parallel, list) else [])]:
             group = step.get("step") if isinstance(step, dict) else None

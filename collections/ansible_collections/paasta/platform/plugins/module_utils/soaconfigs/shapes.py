@@ -228,7 +228,7 @@ class Struct:
             elif not self.open_:
                 report(
                     (*path, name),
-                    "unknown key" if self.sensitive else f"unknown key (value {show(item)})",
+                    unknown_key(item, self.sensitive),
                     did_you_mean(name, self.by_name),
                 )
         for key in self.keys:
@@ -257,6 +257,13 @@ def plural(shape: Shape) -> str:
 
 def _shown(value: Any, shape: Scalar | MapOf | Struct) -> str:
     return "the value" if shape.sensitive else show(value)
+
+
+def unknown_key(value: Any, sensitive: bool = False) -> str:
+    """What is said of an unknown key. Its text is never shown: it may be a password under a misspelt key."""
+    if sensitive:
+        return "unknown key"
+    return f"unknown key ({'a string' if isinstance(value, str) else f'value {show(value)}'})"
 
 
 def show(value: Any) -> str:

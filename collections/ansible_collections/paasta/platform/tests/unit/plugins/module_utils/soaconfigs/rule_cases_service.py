@@ -228,7 +228,7 @@ FILES = (
          ("web/deployments.json:1:2: v2: 3 is not a mapping",)),
     Case("unreadable-file", {"api/smartstack.yaml/x": ""}, ("api/smartstack.yaml: cannot be read: Is a directory",)),
     Case("unknown-service-key", {"web/service.yaml": f"{DESCRIBED}descripton: a\n"},
-         ('web/service.yaml:3:1: descripton: unknown key (value "a"); did you mean description?',)),
+         ('web/service.yaml:3:1: descripton: unknown key (a string); did you mean description?',)),
     Case("retired-type", {"web/chronos-prod.yaml": "nightly: {}\n"},
          ("web/chronos-prod.yaml: Chronos is retired: nothing of this file runs; write the jobs as "
           "tron-<cluster>.yaml",)),

@@ -228,15 +228,15 @@ def test_all_mistakes_of_all_files_at_once(soa: Soa) -> None:
         }
     )
     assert errors(root) == [
-        "api/deploy.yaml:1:12: pipeline[0]: step is missing; it must be a deploy group, or use parallel",
-        'api/deploy.yaml:1:13: pipeline[0].stp: unknown key (value "x"); did you mean step?',
+        "api/deploy.yaml:1:12: pipeline[0]: needs at least one of step, parallel",
+        'api/deploy.yaml:1:13: pipeline[0].stp: unknown key (a string); did you mean step?',
         "api/eks-prod.yaml:2:2: is not valid YAML: while parsing a block mapping, did not find expected key",
         "web/deployments.json:1:2: is not valid JSON: Expecting property name enclosed in double quotes",
         "web/kubernetes-prod.yaml:2:3: main.cpu: unknown key (value 1); did you mean cpus?",
         'web/kubernetes-prod.yaml:5:3: main.deploy_group: "prod.mian" is not in the pipeline of web/deploy.yaml; '
         "did you mean prod.main?",
         "web/monitoring.yaml: team is missing; it must be a string",
-        'web/monitoring.yaml:1:1: teem: unknown key (value "words"); did you mean team?',
+        'web/monitoring.yaml:1:1: teem: unknown key (a string); did you mean team?',
         'web/service.yaml:1:1: cpus: "lots" is not a number greater than 0',
         "web/smartstack.yaml:1:8: main.proxy_port: 20001 is already the proxy_port of api.main "
         "(api/smartstack.yaml:1); choose another port",
@@ -268,7 +268,7 @@ def test_warnings(soa: Soa) -> None:
         "web/monitoring.yaml: is missing; write one with a team, or nobody is told of problems",
         "web/service.yaml: description is missing; PaaSTA requires it of every service",
         "web/service.yaml: external_link is missing; PaaSTA requires it of every service",
-        'web/service.yaml:1:1: descripton: unknown key (value "x"); did you mean description?',
+        'web/service.yaml:1:1: descripton: unknown key (a string); did you mean description?',
     ]
 
 
