@@ -7,8 +7,8 @@
 
 Generates the same tree every time, and measures CPU time (user and system) in processes of their own, one core each:
 
-parse   every file read, and parsed by libyaml into values as PyYAML does it (``yaml.load`` with ``CSafeLoader``): what any
-        program pays before it has looked at a single value
+parse   every file read, and parsed by libyaml into values as PyYAML does it (``yaml.load`` with ``CSafeLoader``): what
+        any program pays before it has looked at a single value
 nodes   the same as far as PyYAML's nodes only (``yaml.compose``), which is no use to anybody, but the least there is
 cold    ``tree.validate``: all files of all clusters read, merged, checked and made into typed instances; no cache
 warm    the same once more with a cache that holds the result and nothing having changed; instances are taken from the
