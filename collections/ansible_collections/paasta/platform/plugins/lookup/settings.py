@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: settings
 short_description: The settings of the platform, checked
-version_added: 0.2.0
+version_added: 0.1.0
 author: The paasta authors (@paasta)
 description:
   - Collects the variables C(paasta_*) of the inventory that describe the platform, and checks them all at once.

@@ -27,7 +27,7 @@ ARGUMENTS: dict[str, Any] = {
     "soa_dir": {"type": "path", "required": True},
     "cluster": {"type": "str", "required": True},
     "instance": {"type": "str", "required": True},
-    "key": {"type": "str"},
+    "key": {"type": "str", "no_log": False},
     "settings": {"type": "dict", "default": {}},
 }
 

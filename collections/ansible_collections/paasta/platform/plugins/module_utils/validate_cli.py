@@ -155,4 +155,4 @@ def _is_service(soa_dir: str, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: explain
 short_description: Tell where each setting of an instance comes from
-version_added: 0.2.0
+version_added: 0.1.0
 author: The paasta authors (@paasta)
 description:
   - Returns every effective key of an instance with its value, and the file and line that say so, or that it is a

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: system_config
 short_description: Turn PaaSTA's /etc/paasta into inventory variables
-version_added: 0.2.0
+version_added: 0.1.0
 author: The paasta authors (@paasta)
 description:
   - Reads every C(*.json) below a directory, merges them, and writes what still means something as variables C(paasta_*)

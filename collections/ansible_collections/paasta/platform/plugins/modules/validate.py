@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: validate
 short_description: Find every mistake in a soa-configs directory
-version_added: 0.2.0
+version_added: 0.1.0
 author: The paasta authors (@paasta)
 description:
   - Reads all documents of all services and clusters of a soa-configs directory, and checks their keys and values, and

@@ -35,7 +35,7 @@ ARGUMENTS: dict[str, Any] = {
     **INFO_ARGUMENTS,
     **PROVIDER_ARGUMENTS,
     "soa_dir": {"type": "path"},
-    "secret_environment": {"type": "str"},
+    "secret_environment": {"type": "str", "no_log": False},
     "proxies": {"type": "list", "elements": "dict", "default": [], "options": PROXY_OPTIONS},
     "prune_guard": {"type": "float", "default": 0.5},
     "lost_guard": {"type": "float", "default": 0.5},

@@ -7,11 +7,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import SecretRef
 
-Resolve: TypeAlias = "Callable[[Iterable[SecretRef]], Mapping[SecretRef, bytes]]"
+Resolve = Callable[[Iterable[SecretRef]], Mapping[SecretRef, bytes]]
 
 REDACTED = "********"
 

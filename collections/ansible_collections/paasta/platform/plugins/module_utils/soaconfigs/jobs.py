@@ -8,8 +8,8 @@ Nothing here raises on a mapping that the table of keys accepts, nor on one of w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from . import keys
 from .frozen import FrozenDict, freeze
@@ -18,10 +18,18 @@ from .model import KeyPath, SecretUse, Source, Version, Volume
 from .model_jobs import Action, Job, Node, NodePool, Schedule, TronMaster
 from .names import expand_deploy_group
 
-# From a service and a deploy group to what is marked for it.
-Versions: TypeAlias = "Callable[[str, str], Version | None]"
-# From an action's mapping and the service that owns its secrets to those it uses.
-Secrets: TypeAlias = "Callable[[Mapping[str, Any], str], tuple[SecretUse, ...]]"
+
+class Versions(Protocol):
+    """What is marked for a deploy group of a service."""
+
+    def __call__(self, service: str, deploy_group: str, /) -> Version | None: ...
+
+
+class Secrets(Protocol):
+    """The secrets that an action's mapping refers to; ``service`` owns those that are not shared."""
+
+    def __call__(self, config: Mapping[str, Any], service: str, /) -> tuple[SecretUse, ...]: ...
+
 
 _DELTA = re.compile(r"([0-9]+)\s*([a-z]+)")
 _KINDS = ("cron", "daily", "interval", "constant")  # words that a schedule begins with; all others are groc's

@@ -100,9 +100,13 @@ class Record(Protocol):
     """Where it is written down what deploy groups run. ValueError when something cannot be written there."""
 
     def present(self, service: str, deploy_group: str) -> Version | None: ...
+
     def history(self, service: str, deploy_group: str) -> list[Mark]: ...
+
     def mark(self, service: str, deploy_group: str, git_sha: str, image_version: str | None) -> None: ...
+
     def roll_back(self, service: str, deploy_group: str) -> None: ...
+
     def control(
         self,
         service: str,

@@ -9,11 +9,11 @@ explains the others. A test holds the two together.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from .shapes import Any_, ListOf, MapOf, OneOf, Scalar, Shape, Struct
 
-Predicate: TypeAlias = "Callable[[Any], bool]"
+Predicate = Callable[[Any], bool]
 
 # How many accepted values a scalar remembers; the same few come again in every file.
 _REMEMBERED = 1000

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, TypeAlias
+from typing import Any
 
 from .documents import DocumentKind
 from .shapes import UNSET, Any_, Key, ListOf, MapOf, OneOf, Scalar, Shape, Struct
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-Schema: TypeAlias = "dict[str, Any]"
+Schema = dict[str, Any]
 
 _TEMPLATES = {"description": "a template: no document by itself", "type": "object"}
 

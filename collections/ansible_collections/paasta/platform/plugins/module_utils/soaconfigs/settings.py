@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import ConfigError, nearest
@@ -41,9 +41,9 @@ class InvalidSettings(Exception):
 
 
 def _default(name: str) -> Any:
-    """A field whose default is the table's, None where the table has none."""
+    """The table's default of a field, None where the table has none."""
     value = SETTINGS[name].default
-    return field(default=None if value is UNSET else freeze(value))
+    return None if value is UNSET else freeze(value)
 
 
 @dataclass(frozen=True, slots=True)

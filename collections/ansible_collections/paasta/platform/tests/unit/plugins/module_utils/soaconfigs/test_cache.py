@@ -58,7 +58,7 @@ def test_nothing_changed_is_not_read_again(soa: Soa, where: str, counted: Counte
 
 def test_sources_are_found_in_a_result_from_the_cache(soa: Soa, where: str) -> None:
     root = soa({"web/service.yaml": "description: x\nexternal_link: x\nmem: 64\n"})
-    fresh, kept = (tree.load(root, "prod", cache=where).instances[0] for _ in range(2))
+    fresh, kept = (tree.load(root, "prod", cache=where).instances[0] for _time in range(2))
     assert dict(kept.sources) == dict(fresh.sources)
     assert str(kept.sources["mem",]) == "web/service.yaml:3"
     assert str(kept.sources["deploy_group",]) == "web/kubernetes-prod.yaml:2"

@@ -126,6 +126,14 @@ def test_no_directory_and_no_files(tmp_path: Path) -> None:
         etc_paasta.read(str(tmp_path))
 
 
+FLINK = {
+    "file_prefix": "flink",
+    "version": "v1",
+    "group": "example.org",
+    "kube_kind": {"singular": "Flink", "plural": "flinks"},
+}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "name", "expected"),
     [
@@ -138,8 +146,7 @@ def test_no_directory_and_no_files(tmp_path: Path) -> None:
         ("expected_slave_attributes", [{"region": "a"}], "mesos_attributes", [{"region": "a"}]),
         ("sensu_port", "3030", "sensu_port", 3030),
         ("kubernetes_use_hacheck_sidecar", False, "use_hacheck_sidecar", False),
-        ("kubernetes_custom_resources", [{"file_prefix": "flink", "version": "v1", "group": "example.org",
-          "kube_kind": {"singular": "Flink", "plural": "flinks"}}], "custom_resource_types",
+        ("kubernetes_custom_resources", [FLINK], "custom_resource_types",
          {"flink": {"group": "example.org", "version": "v1", "kind": "Flink", "plural": "flinks"}}),
         ("pdb_max_unavailable", 0, "pdb_max_unavailable", 0),
         ("git_config", {"git_user": "g", "repos": {"default": {"git_server": "git.example.org"}}}, "git_url",

@@ -202,7 +202,7 @@ def test_defaults_are_good_values() -> None:
     ("spec", "names"),
     [
         (arguments.ARGUMENTS, {"lost_guard": "", "lock_timeout": "", "first_port": "", "last_port": "",
-                                      "deploy_timeout": "timeout"}),
+                               "deploy_timeout": "timeout"}),
         (deployment_record.ARGUMENT_SPEC, {"git_timeout": "", "git_concurrency": "", "deployments_record": "record"}),
         (images.ARGUMENT_SPEC, {"build_target": "target", "build_allow_dirty": "allow_dirty", "build_force": "force",
                                 "build_concurrency": "concurrency", "build_timeout": "timeout"}),
