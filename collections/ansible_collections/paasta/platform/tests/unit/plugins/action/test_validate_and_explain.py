@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[8]
-EXAMPLES = REPOSITORY / "examples" / "soa-configs"
+EXAMPLE_CONFIGS = REPOSITORY / "examples" / "soa-configs"
 
 
 def play(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +32,7 @@ def play(name: str, *arguments: str, **environment: str) -> subprocess.Completed
 def broken(tmp_path: Path) -> Path:
     """The examples with a misspelt deploy group."""
     root = tmp_path / "soa"
-    shutil.copytree(EXAMPLES, root)
+    shutil.copytree(EXAMPLE_CONFIGS, root)
     file = root / "web" / "kubernetes-local.yaml"
     lines = [line for line in file.read_text().splitlines() if "deploy_group" not in line]
     file.write_text("\n".join(lines).replace("main:", "main:\n  deploy_group: local.mian") + "\n")
@@ -72,7 +72,7 @@ def test_the_module_does_the_same_where_no_action_plugin_can(broken: Path, tmp_p
         "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n"
         f"    - paasta.platform.validate: {{soa_dir: {broken}}}\n      async: 60\n      poll: 1\n"
         "      register: found\n      failed_when: found.report.counts.errors != 1\n"
-        f"    - paasta.platform.explain: {{soa_dir: {EXAMPLES}, cluster: local, instance: web.main, key: cpus}}\n"
+        f"    - paasta.platform.explain: {{soa_dir: {EXAMPLE_CONFIGS}, cluster: local, instance: web.main, key: cpus}}\n"
         "      async: 60\n      poll: 1\n      register: found\n"
         "      failed_when: found.rows[0].file != 'web/kubernetes-local.yaml'\n"
     )
