@@ -72,7 +72,8 @@ def test_the_module_does_the_same_where_no_action_plugin_can(broken: Path, tmp_p
         "- hosts: localhost\n  connection: local\n  gather_facts: false\n  tasks:\n"
         f"    - paasta.platform.validate: {{soa_dir: {broken}}}\n      async: 60\n      poll: 1\n"
         "      register: found\n      failed_when: found.report.counts.errors != 1\n"
-        f"    - paasta.platform.explain: {{soa_dir: {EXAMPLE_CONFIGS}, cluster: local, instance: web.main, key: cpus}}\n"
+        f"    - paasta.platform.explain: {{soa_dir: {EXAMPLE_CONFIGS}, cluster: local,"
+        " instance: web.main, key: cpus}\n"
         "      async: 60\n      poll: 1\n      register: found\n"
         "      failed_when: found.rows[0].file != 'web/kubernetes-local.yaml'\n"
     )
