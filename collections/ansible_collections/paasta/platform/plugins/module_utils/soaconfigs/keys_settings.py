@@ -135,7 +135,7 @@ PLACEMENT = (
     Setting("pool_limits", POOL_LIMITS, "cluster → pool → `max_cpus` that an instance must stay below, and the "
             "`recommended_pool` for larger ones", {}, paasta=("pool_limits",)),
     Setting("auto_config_instance_types_enabled", mapping(BOOL), "instance type → whether `autotuned_defaults/` of it "
-            "are read", {}, paasta=("auto_config_instance_types_enabled",)),
+            "are read; when empty, those of all types are", {}, paasta=("auto_config_instance_types_enabled",)),
     Setting("auto_config_instance_type_aliases", mapping(STR), "instance type → the type whose `autotuned_defaults/` "
             "it reads, as in `{eks: kubernetes}`", {}, paasta=("auto_config_instance_type_aliases",)),
 )  # fmt: skip
