@@ -18,6 +18,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.frozen 
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import HealthCheck, Instance, Version
 
 from . import docker_secrets
+from .bounce import METHODS
 
 #: Capabilities that PaaSTA takes from every container unless ``cap_add`` keeps them (PaaSTA: ``utils.CAPS_DROP``).
 CAPABILITIES_DROPPED = (
@@ -153,6 +154,10 @@ def _refuse(instance: Instance) -> None:
         )
     if instance.net != "bridge":
         raise CannotRender(f"{instance.id}: net {instance.net!r}: engine docker runs instances with net: bridge")
+    if instance.bounce.method not in METHODS:
+        raise CannotRender(
+            f"{instance.id}: bounce_method {instance.bounce.method}: engine docker can {', '.join(sorted(METHODS))}"
+        )
     if instance.healthcheck and instance.healthcheck.mode == "https":
         raise CannotRender(f"{instance.id}: healthcheck_mode https: engine docker can check http, tcp and cmd")
 

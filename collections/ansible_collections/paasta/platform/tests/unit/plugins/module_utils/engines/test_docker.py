@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.engines.docker imp
     replica_body,
     warnings,
 )
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Instance
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Bounce, Instance
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.tree import load
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -144,6 +145,12 @@ def test_what_must_not_be_ignored_is_refused(tmp_path: Path, keys: str, message:
     with pytest.raises(CannotRender) as error:
         render(instance(tmp_path, keys), FACTS)
     assert str(error.value).startswith(message)
+
+
+def test_a_bounce_method_of_marathon_s_is_refused(tmp_path: Path) -> None:
+    down = replace(instance(tmp_path), bounce=Bounce("down", 1.0))
+    with pytest.raises(CannotRender, match="bounce_method down: engine docker can brutal, crossover"):
+        render(down, FACTS)
 
 
 def test_what_is_not_carried_out_is_said(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model i
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.predicates import predicate
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import read as read_secret
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.settings import Settings, parse
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 Soa = Callable[..., str]
@@ -161,3 +161,44 @@ def test_a_predicate_says_what_the_check_says(name: str, value: object) -> None:
     found: list[object] = []
     shape.check(value, (), lambda *problem: found.append(problem))
     assert predicate(shape)(value) == (not found)
+
+
+PIECES = [
+    b"{", b"}", b"[", b"]", b": ", b"- ", b"null", b"1", b"1e999", b'"', b"'", b"&a ", b"*a", b"<<: ", b"!!binary x",
+    b"? ", b"\n", b"\n  ", b"\t", b"#", b"|", b"%", b"\x00", b"\xff", b"\xef\xbb\xbf", b"2020-01-01", b"{cluster}",
+    b"SECRET(",
+]  # fmt: skip
+FILES = {
+    **MORE,
+    "web/kubernetes-prod.yaml": (
+        "main: &a\n  deploy_group: prod.main\n  env: {A: SECRET(token)}\nother: {<<: *a, cpus: 2}\n"
+    ),
+    "web/dependencies.yaml": "main: [{smartstack: web.main}, {cidr: 10.0.0.0/8, port: 443}]\n",
+    "web/authorization.yaml": "authorization: {rules: [{identity_groups: {services: [web]}}]}\n",
+    "web/autotuned_defaults/kubernetes-prod.yaml": "main: {mem: 77}\n",
+    "web/deployments.json": '{"v2": {"deployments": {}, "controls": {}}}',
+    "web/deploy.yaml": "pipeline: [{step: prod.main}, {parallel: [{step: prod.other}]}]\n",
+    "location_types.json": '["region"]',
+    "authenticating.yaml": "services: [web]\n",
+}
+EDITS = st.lists(
+    st.tuples(st.integers(0, 200), st.integers(0, 12), st.sampled_from(PIECES) | st.binary(max_size=3)), max_size=4
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(FILES)), EDITS, min_size=1, max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_give_a_list_of_errors(soa: Soa, edits: dict[str, list[tuple[int, int, bytes]]]) -> None:
+    root = Path(soa(FILES))
+    for name, changes in edits.items():
+        data = (root / name).read_bytes()
+        for position, length, piece in changes:
+            data = data[:position] + piece + data[position + length :]
+        (root / name).write_bytes(data)
+    found = tree.validate(str(root))
+    for problem in (*found.errors, *found.warnings):
+        assert problem.message
+        assert problem.rule or not problem.file, problem
+    for config in found.configs.values():
+        for instance in (*config.instances, *config.undeployed):
+            assert all(str(source) for source in instance.sources.values())
