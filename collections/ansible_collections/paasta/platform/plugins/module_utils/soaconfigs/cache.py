@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results of readings, kept under a digest of everything that they were made of.
 
-The key covers the content of every file, the names of all others, what was asked for, and the code that answers: a
-result that is found is what reading again would give, so nothing ever has to be thrown away because it is old. Results
-are pickles, which could do anything, so a directory that others may write to is not used. Whatever goes wrong with a
-cache is as if there were none.
+The key covers the content of every file, the names of all others, what was asked for, the code that answers, and the
+machine's time zones, which some checks look at: a result that is found is what reading again would give, so nothing
+ever has to be thrown away because it is old. Results are pickles, which could do anything, so a directory that others
+may write to is not used. Whatever goes wrong with a cache is as if there were none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pickle
 import stat
 import sys
 import tempfile
+import zoneinfo
 from functools import lru_cache
 from typing import Any
 
@@ -54,10 +55,24 @@ def code_digest() -> str:
     return total.hexdigest()
 
 
+def _time_zones() -> list[tuple[str, int, int]]:
+    """What tells one state of this machine's time zones from another: checks ask it whether a zone exists."""
+    found = []
+    for directory in zoneinfo.TZPATH:
+        for path in (directory, os.path.join(directory, "tzdata.zi")):
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                found.append((path, status.st_mtime_ns, status.st_size))
+    return found
+
+
 def key(*parts: Any) -> str:
     """The name of a result; empty when there can be none."""
     code = code_digest()
-    return hashlib.blake2b(repr((code, parts)).encode(), digest_size=_DIGEST_BYTES).hexdigest() if code else ""
+    text = repr((code, _time_zones(), parts))
+    return (
+        hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=_DIGEST_BYTES).hexdigest() if code else ""
+    )
 
 
 def get(directory: str, name: str) -> Any:

@@ -127,6 +127,14 @@ def test_what_is_asked_for_is_part_of_the_key(soa: Soa, where: str, counted: Cou
     assert counted.reads == 6
 
 
+def test_other_time_zones_give_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache.zoneinfo, "TZPATH", (str(tmp_path),))
+    before = cache.key("x")
+    assert cache.key("x") == before
+    (tmp_path / "tzdata.zi").write_text("# version 2026z")
+    assert cache.key("x") != before
+
+
 def test_other_code_gives_another_key(soa: Soa, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = cache.key("x")
     monkeypatch.setattr(cache, "code_digest", lambda: "0" * 64)
