@@ -63,10 +63,17 @@ class Configs(Mapping[str, ClusterConfig]):
 
 def _dump(config: ClusterConfig, namespaces: tuple[Namespace, ...]) -> bytes:
     target = io.BytesIO()
-    pickler = pickle.Pickler(target, protocol=5)
-    pickler.persistent_id = lambda value: _NAMESPACES if value is namespaces else None  # type: ignore[method-assign]
-    pickler.dump(config)
+    _Pickler(target, namespaces).dump(config)
     return target.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, target: io.BytesIO, namespaces: tuple[Namespace, ...]) -> None:
+        super().__init__(target, protocol=5)
+        self._namespaces = namespaces
+
+    def persistent_id(self, obj: Any) -> str | None:
+        return _NAMESPACES if obj is self._namespaces else None
 
 
 class _Unpickler(pickle.Unpickler):
