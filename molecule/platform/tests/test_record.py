@@ -45,7 +45,7 @@ def test_what_is_misspelt_is_found_before_anything_runs(restored: Platform) -> N
     restored.change("soa-configs/web/kubernetes-local.yaml", "cpus:", "cpu:")
     for playbook in ("validate", "plan", "deploy"):
         said = restored.fails(playbook)
-        assert "web/kubernetes-local.yaml:" in said
+        assert "web/kubernetes-local.yaml" in said
         assert "did you mean cpus?" in said
     restored.play("plan", service="quotes")
     assert {container["Id"] for _node, container in restored.containers("web.main")} == before
