@@ -11,14 +11,15 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..soaconfigs.atomic import locked, write
 from ..soaconfigs.errors import ConfigError, InvalidConfigs, did_you_mean
-from ..soaconfigs.files import SoaDir, read_bytes
+from ..soaconfigs.files import MAX_FILE_BYTES, SoaDir, read_bytes
 from ..soaconfigs.secrets import (
     ANSIBLE_VAULT,
     DIRECTORY,
@@ -155,7 +156,7 @@ class Edit:
             raise InvalidConfigs(self._errors)
         for index, entry in enumerate(entries):
             if entry["state"] == "rotated":
-                self._rotate(refs[index], entry["environments"])
+                self._rotate(f"secrets[{index}]", refs[index], entry["environments"])
             elif entry["state"] == "absent":
                 self._remove(refs[index][0], entry["environments"])
             else:
@@ -241,7 +242,7 @@ class Edit:
             return Encrypted(LOOKUP, term=term, version=version)
         try:
             if entry["value_file"] is not None:
-                value = read_bytes(entry["value_file"])
+                value = _whole(entry["value_file"])
             elif entry["value_base64"] is not None:
                 value = base64.b64decode("".join(entry["value_base64"].split()), validate=True)
             else:
@@ -326,12 +327,18 @@ class Edit:
             self._failures[f"{ref.file} ({environment})"] = str(error)
             return None
 
-    def _rotate(self, refs: Iterable[SecretRef], environments: list[str]) -> None:
+    def _rotate(self, where: str, refs: list[SecretRef], environments: list[str]) -> None:
+        known = {environment for ref in refs for environment in self._current(ref).environments}
+        for environment in environments:
+            if refs and environment not in known:
+                # Who rotates after a leak must not believe that it was done.
+                message = f"no secret has a value for environment {show(environment)}"
+                self._refuse(f"{where}.environments", message, did_you_mean(environment, known))
         by_provider: dict[str, list[Item]] = {}
         for ref in refs:
             entries = self._current(ref).environments
             if not entries:
-                self._failures[ref.file] = "does not exist"
+                self._failures[ref.file] = "does not exist; add it with playbooks/secret.yml -e do=add"
             for environment in environments or entries:
                 if environment in entries and (item := self._item(ref, environment, entries[environment])):
                     by_provider.setdefault(item.entry.provider, []).append(item)
@@ -373,6 +380,15 @@ class Edit:
                 if outcome.action == "removed":
                     del entries[outcome.environment]
         return {"before_header": ref.file, "after_header": ref.file, "before": before, "after": _summary(entries)}
+
+
+def _whole(path: str) -> bytes:
+    """All of a file, or of a pipe such as ``<(pwgen 40 1)``, which is read until its writer ends."""
+    with open(path, "rb") as stream:
+        value = stream.read(MAX_FILE_BYTES + 1)
+    if len(value) > MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, f"has more than {MAX_FILE_BYTES // 1024**2} MiB", path)
+    return value
 
 
 def _summary(entries: Mapping[str, Encrypted | None]) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -133,6 +136,22 @@ def test_values_that_are_not_text(soa: Path, act: Act, tmp_path: Path) -> None:
     assert act({**PROD, "value_file": str(tmp_path / "value")})["changed"] is False
 
 
+def test_a_pipe_is_read_to_its_end(soa: Path, act: Act, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "value")
+
+    def slowly() -> None:
+        with open(tmp_path / "value", "wb", buffering=0) as stream:
+            for part in (b"first half, ", b"second half"):
+                time.sleep(0.1)
+                stream.write(part)
+
+    writer = threading.Thread(target=slowly)
+    writer.start()
+    act({**PROD, "value_file": str(tmp_path / "value")})
+    writer.join()
+    assert stored(soa) == {"prod": "first half, second half"}
+
+
 def test_a_line_feed_at_the_end_is_kept_and_said(soa: Path, act: Act, tmp_path: Path) -> None:
     (tmp_path / "value").write_text("one\n")
     result = act({**PROD, "value_file": str(tmp_path / "value")})
@@ -225,8 +244,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**PROD, "lookup": {"term": "a url=b", "version": "1"}}, "is not the term of a lookup"),
     ({**PROD, "exists": True, "value": "canary"}, 'token.json has no value for environment "prod"; add it'),
     ({"name": "x", "state": "rotated"}, r"secrets\[0\].service: is missing"),
-    ({"service": "web", "name": "x", "state": "rotated"}, "web/secrets/x.json: does not exist"),
+    ({"service": "web", "name": "x", "state": "rotated"}, "web/secrets/x.json: does not exist; add it"),
 ]
+
+
+def test_rotating_an_environment_that_no_secret_has(act: Act) -> None:
+    act({**PROD, "value": "one"})
+    result = act({"state": "rotated", "environments": ["prd"]})
+    assert 'no secret has a value for environment "prd"; did you mean prod?' in result["msg"]
 
 
 @pytest.mark.parametrize(("entry", "message"), REFUSED)
