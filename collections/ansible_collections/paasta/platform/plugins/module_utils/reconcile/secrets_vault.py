@@ -188,13 +188,15 @@ class VaultTransit:
             wait = min(wait * 2, 5)
 
     def _send(self, session: requests.Session, path: str, body: Any, timeout: float) -> requests.Response:
-        """One POST; a standby's redirect is followed once, as the vault command does, and never from https to http."""
+        """One POST; a standby's redirect is followed once, as the vault command does, and never to where it could be
+        read on the way.
+        """
         url = f"{self._url}/v1/{path}"
         options: dict[str, Any] = {"json": body, "verify": self._verify, "allow_redirects": False}
         options["timeout"] = (min(5, timeout), timeout)
         answer = session.post(url, **options)
         target = urljoin(url, answer.headers.get("Location", ""))
-        if answer.status_code in (307, 308) and (target.startswith("https:") or url.startswith("http:")):
+        if answer.status_code in (307, 308) and _is_private(target):
             answer = session.post(target, **options)
         return answer
 
@@ -215,7 +217,7 @@ class VaultTransit:
         if REQUESTS_MISSING:
             raise Unreachable(f"{missing_required_lib('requests')} ({REQUESTS_MISSING})")
         host = urlsplit(self._url)
-        if host.scheme != "https" and not (host.scheme == "http" and is_loopback(host.netloc)):
+        if not _is_private(self._url):
             raise Unreachable(
                 f"{self._url} is not an https address: the token and the secrets could be read on the way; "
                 "set paasta_vault_url to one, and paasta_vault_ca to its authority"
@@ -262,6 +264,12 @@ class VaultTransit:
         hint = _HINTS.get(status, "")
         text = f"HashiCorp Vault at {self._url}: {path}: HTTP {status}" + (f": {said}" if said else "")
         return f"{text}; {hint}" if hint else text
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way can read what is sent there: TLS, or this machine itself."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc))
 
 
 def _read_token(path: str) -> str:

@@ -254,6 +254,12 @@ def test_a_standby_is_followed(double: TransitDouble, client: Any) -> None:
     assert client(double).encrypt("paasta", b"x")
 
 
+def test_no_redirect_leads_to_where_the_token_could_be_read(double: TransitDouble, client: Any) -> None:
+    double.answers = [Answer(307, headers={"Location": "http://vault.example.org/v1/transit/encrypt/paasta"})]
+    with pytest.raises(SecretError, match="HTTP 307"):
+        client(double).encrypt("paasta", b"x")
+
+
 @pytest.mark.parametrize(
     "body",
     [{}, {"data": None}, {"data": {"batch_results": []}}, {"data": {"batch_results": [{}]}}, {"data": {"x": 1}}],
