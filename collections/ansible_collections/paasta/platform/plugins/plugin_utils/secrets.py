@@ -42,6 +42,9 @@ _NO_PASSWORD = (
 )
 # Lookups whose term is a program or a template: who writes soa-configs would run code on the controller.
 _DANGEROUS = frozenset({"pipe", "lines", "template"})
+# Lookups that reach everything on the controller: its files, and variables such as paasta_vault_token. Fine below a
+# place of their own, as in secrets/{service}/{term}, for a term has no "..".
+_LOCAL = frozenset({"config", "csvfile", "env", "file", "ini", "password", "unvault", "vars"})
 
 
 @contextlib.contextmanager
@@ -153,6 +156,11 @@ class Lookup:
     def _plugin(self) -> Any:
         if self._name.rpartition(".")[2] in _DANGEROUS:
             return SecretError(f"the lookup {self._name} runs its term as code, which soa-configs could then contain")
+        if self._name.rpartition(".")[2] in _LOCAL and self._term.startswith("{term}"):
+            return SecretError(
+                f"the lookup {self._name} would give soa-configs everything of its kind on this machine; begin term of "
+                "paasta_secret_lookup with a place for secrets, as in /srv/secrets/{service}/{term}"
+            )
         found = lookup_loader.get(self._name, loader=self._action._loader, templar=self._action._templar)
         return found or SecretError(f"there is no lookup {self._name}; install its collection (paasta_secret_lookup)")
 

@@ -154,6 +154,8 @@ def test_lookups_that_give_no_text(monkeypatch: pytest.MonkeyPatch, result: Any,
         ("pipe", "runs its term as code"),
         ("ansible.builtin.pipe", "runs its term as code"),
         ("ansible.builtin.template", "runs its term as code"),
+        ("file", "would give soa-configs everything of its kind on this machine; begin term"),
+        ("ansible.builtin.vars", "would give soa-configs everything"),
         ("no.such.lookup", "there is no lookup no.such.lookup; install its collection"),
     ],
 )
