@@ -41,6 +41,10 @@ class GitError(Exception):
         self.temporary = temporary
 
 
+class GitMissing(GitError):
+    """There is no git on this machine."""
+
+
 def redact(text: str) -> str:
     """URLs without what opens the door: any password, and all before the @ of http, where the user may be a token."""
 
@@ -77,8 +81,12 @@ def git(
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-    except FileNotFoundError:
-        raise GitError("git is not installed on this machine: install git") from None
+    except OSError as error:
+        if error.filename == cwd:
+            raise GitError(f"{cwd} cannot be entered: {error.strerror}") from None
+        if isinstance(error, FileNotFoundError):
+            raise GitMissing("git is not installed on this machine: install git") from None
+        raise GitError(f"git cannot be run: {error.strerror}") from None
     with process:
         try:
             outputs = process.communicate(

@@ -187,6 +187,14 @@ def test_no_repository() -> None:
         git_refs.url_of("web", None, None)
 
 
+def test_a_directory_that_is_not_there_is_not_a_git_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(GitError, match="/nowhere cannot be entered: No such file"):
+        git("status", cwd="/nowhere")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(GitError, match="install git"):
+        git("status")
+
+
 def test_git_itself_refuses_programs_as_transport() -> None:
     with pytest.raises(GitError, match="transport 'ext' not allowed"):
         git("ls-remote", "--", "ext::sh -c 'exit 7'")
