@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,6 @@ class ConfigError:
     message: str
     hint: str = ""
     rule: str = ""
-
-    def of_rule(self, rule: str) -> ConfigError:
-        """The same problem with the id of a rule, if it has none yet."""
-        return self if self.rule else replace(self, rule=rule)
 
     def __str__(self) -> str:
         place = self.file

@@ -185,8 +185,6 @@ COMMON_KEYS = (
     Key("fs_group_change_policy", Scalar(("string",), choices=("Always", "OnRootMismatch")), "needs fs_group"),
 )
 
-ADHOC_KEYS = (Key("docker_url", STR, "image to run instead of the service's own"),)
-
 
 def pick(rows: tuple[Key, ...], *names: str) -> tuple[Key, ...]:
     """Some rows of a table, by name, for a document that has them too."""
