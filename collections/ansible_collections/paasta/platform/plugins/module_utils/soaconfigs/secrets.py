@@ -22,12 +22,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import keys_records
+from . import jsondoc, keys_records
 from .errors import ConfigError
 from .model import KeyPath
-from .shapes import show
 from .yamldoc import dotted
-from .yamldoc import parse as parse_yaml
 
 SHARED = "_shared"  # the directory of SHARED_SECRET(name)
 DIRECTORY = "secrets"
@@ -162,47 +160,24 @@ def parse_ciphertext(text: str) -> Encrypted | None:
 
 def load(file: str, data: bytes) -> tuple[dict[str, Any], SecretFile, list[ConfigError]]:
     """As ``read``, with the JSON document itself, for who changes it."""
-    document: Any = {}
-    try:
-        document = json.loads(data, object_pairs_hook=_object)
-    except json.JSONDecodeError as error:
-        return {}, SecretFile(), [ConfigError(file, error.lineno, error.colno, "", f"is not valid JSON: {error.msg}")]
-    except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        # Nothing of the file itself may be in the message: it may hold cleartext by mistake.
-        what = str(error) if isinstance(error, _Duplicate) else type(error).__name__
-        return {}, SecretFile(), [ConfigError(file, 0, 0, "", f"is not valid JSON: {what}")]
-    if not isinstance(document, dict):
-        return {}, SecretFile(), [ConfigError(file, 1, 1, "", "is not a mapping", 'it must have a key "environments"')]
+    # Its messages hold nothing of the file itself, which may have cleartext in it by mistake.
+    parsed = jsondoc.parse(file, data)
+    if parsed.errors:
+        return {}, SecretFile(), parsed.errors
     problems: list[tuple[KeyPath, str, str]] = []
-    keys_records.SECRET.check(document, (), lambda *problem: problems.append(problem))
-    result = _file(document, problems)
-    if not problems:
-        return document, result, []
-    # JSON is YAML, as far as anyone writes it, and the YAML reader knows where everything stands.
-    positions = parse_yaml(file, data)
-    errors = []
-    for path, message, hint in problems:
-        line, column = (0, 0) if positions.errors else positions.position(path)
-        errors.append(ConfigError(file, line, column, dotted(path), message, hint))
-    return document, result, errors
+    keys_records.SECRET.check(parsed.value, (), lambda *problem: problems.append(problem))
+    result = _file(parsed.value, problems)
+    errors = [
+        ConfigError(file, *parsed.places.get(path, (0, 0)), dotted(path), message, hint)
+        for path, message, hint in problems
+    ]
+    return parsed.value, result, errors
 
 
 def read(file: str, data: bytes) -> tuple[SecretFile, list[ConfigError]]:
     """Parse one secret's file; what is wrong is returned, without any value of the file, and the rest is still read."""
     _document, result, errors = load(file, data)
     return result, errors
-
-
-class _Duplicate(ValueError):
-    pass
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _value in pairs]
-        raise _Duplicate(f"key {show(next(name for name in names if names.count(name) > 1))} is there twice")
-    return result
 
 
 def _file(document: Mapping[str, Any], problems: list[tuple[KeyPath, str, str]]) -> SecretFile:

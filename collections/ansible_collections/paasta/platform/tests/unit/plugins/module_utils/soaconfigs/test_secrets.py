@@ -155,10 +155,10 @@ NOT_CIPHERTEXT = r"environments.prod.ciphertext: the value is not a ciphertext: 
 WRONG: list[tuple[bytes, list[str]]] = [
     (b"", [r"f:1:1: is not valid JSON"]),
     (b"{", [r"f:1:2: is not valid JSON"]),
-    (b"[]", [r"f:1:1: is not a mapping; it must have a key"]),
+    (b"[]", [r"f:1:1: must be a mapping of keys to values"]),
     (b"{}", [r"f: environments is missing"]),
     (b'{"environments": []}', [r"f:1:2: environments: the value is not a mapping"]),
-    (b'{"environments": {}, "environments": {}}', [r'f: is not valid JSON: key "environments" is there twice']),
+    (b'{"environments": {}, "environments": {}}', [r"f:1:22: environments: duplicate key, first written in line 1"]),
     (b'{\n  "environments": {},\n  "x": 1}', [r"f:3:3: x: unknown key"]),
     (b'{"environments": {}, "extra_namespaces": "a"}', [r"extra_namespaces: .* is not a list of strings"]),
     (b'{"environments": {}, "cross_env_motivation": {"a": 1}}', [r"cross_env_motivation.a: 1 is not a string"]),
