@@ -42,7 +42,7 @@ def deploy_group(subject: Subject) -> None:
             subject.error("deploy-group-placeholder", path, str(error), PLACEHOLDERS_HINT)
         return
     pipeline = subject.tree.pipeline(subject.service)
-    if pipeline is None or group in pipeline:
+    if pipeline is None or group in pipeline or (not key and subject.written(("deploy_group",))):
         return
     message = f"{show(group)} is not in the pipeline of {subject.service}/deploy.yaml"
     if not key:

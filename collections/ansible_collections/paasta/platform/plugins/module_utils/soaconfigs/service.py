@@ -221,12 +221,14 @@ def _pipeline(deploy: Part) -> frozenset[str] | None:
 def load_instances(
     soa: SoaDir, service: str, struct: Struct, file: str, problems: Problems
 ) -> tuple[Document, dict[str, Part]]:
-    """The instances (jobs, custom resources) of one ``<type>-<cluster>.yaml`` by name, templates left out."""
+    """The instances (jobs, custom resources) of one ``<type>-<cluster>.yaml`` by name, templates left out.
+
+    One that is no mapping is reported and left out, too: it says nothing that could be checked any further.
+    """
     document = _document(soa, service, file, problems)
-    return document, {
-        name: checked(document, (name,), value, struct, problems)
-        for name, value in _without_templates(document, problems).items()
-    }
+    values = _without_templates(document, problems)
+    parts = {name: checked(document, (name,), value, struct, problems) for name, value in values.items()}
+    return document, {name: part for name, part in parts.items() if isinstance(values[name], dict)}
 
 
 def load_autotuned(soa: SoaDir, service: str, instance_type: str, file: str, problems: Problems) -> dict[str, Part]:

@@ -76,7 +76,7 @@ class Scalar:
             if self.choices and isinstance(value, str):
                 match = nearest(value, self.choices)
                 hint = f"did you mean {match}?" if match else ""
-            elif "string" in self.types and not isinstance(value, (dict, list)) and not isinstance(value, str):
+            elif "string" in self.types and value is not None and not isinstance(value, (str, dict, list)):
                 hint = self.quote_hint or "put it in quotes"
             report(path, f"{_shown(value, self)} is not {self.describe()}", hint)
 

@@ -73,6 +73,9 @@ INSTANCE = (
     Case("unknown-deploy-group", {"web/kubernetes-prod.yaml": "main: {branch: prod.mian}\n"},
          (f'{K}:8: main.branch: "prod.mian" is not in the pipeline of web/deploy.yaml; did you mean prod.main?',)),
     Case("unknown-deploy-group", {"web/kubernetes-prod.yaml": "main: {}\n"}),
+    Case("unknown-deploy-group", {"web/kubernetes-prod.yaml": "other: {}\n"},
+         ('web/kubernetes-prod.yaml:1:1: other: deploy_group is not set, and its default "prod.other" is not in the '
+          "pipeline of web/deploy.yaml; allowed: prod.canary, prod.main",)),
     Case("registration-form", main("registrations: [web]"),
          (f'{K}:49: main.registrations[0]: "web" is not of the form service.namespace',)),
     Case("unknown-registration", main("registrations: [web.main, web.mian]"),

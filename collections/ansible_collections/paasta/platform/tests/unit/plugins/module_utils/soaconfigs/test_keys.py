@@ -37,7 +37,7 @@ def problems(struct: Struct, value: Any) -> list[str]:
          '"crosover" is not one of crossover, brutal, downthenup, upthendown; did you mean crossover?'),
         ("cost_owner", ["a-b"], "A", '"A" is not at most 63 of a-z, 0-9 and inner -; '),
         ("drain_method_params", [{"delay": 1, "x": 2}, {}], 3, "3 is not a mapping; "),
-        ("net", ["host"], None, "null is not a string; put it in quotes"),
+        ("net", ["host"], None, "null is not a string; "),
     ],
 )  # fmt: skip
 def test_values(name: str, good: list[Any], bad: Any, message: str) -> None:

@@ -205,6 +205,10 @@ def test_services_limit_instances_and_not_namespaces(soa: Soa) -> None:
          f"web/kubernetes-prod.yaml:1:1: {'m' * 60}: web-{'m' * 60} has 64 characters, the limit for service and "
          "instance is 63; shorten the instance name"),
         ("main:\n", "web/kubernetes-prod.yaml:1:1: main: null is not a mapping"),
+        # One mistake is one error: its default deploy group, prod.other, is in no pipeline.
+        ("other:\n", "web/kubernetes-prod.yaml:1:1: other: null is not a mapping"),
+        ("other: {deploy_group: null}\n",
+         "web/kubernetes-prod.yaml:1:9: other.deploy_group: null is not a string"),
         ("_d: 3\nmain: {deploy_group: prod.main}\n", "web/kubernetes-prod.yaml:1:1: _d: 3 is not a mapping to values"),
         ("main: {deploy_group: prod.main, min_instances: 3, max_instances: 2}\n",
          "web/kubernetes-prod.yaml:1:33: main.min_instances: min_instances 3 is more than max_instances 2"),
