@@ -27,7 +27,7 @@ options:
     description:
       - "Which engine runs which instance type, for example C(kubernetes: docker). A type that is not named is its
         own engine."
-      - Only instances of these types are rendered, V(kubernetes) when empty; the cluster's other files are checked, too.
+      - Only instances of these types are rendered, V(kubernetes) when empty. The cluster's other files are checked.
     type: dict
     default: {}
   services:
