@@ -17,10 +17,6 @@ description:
     them at once, and then nothing is written.
   - Files are replaced atomically, and only when their content changes. Runs at the same time take turns.
 options:
-  soa_dir:
-    description: The soa-configs directory.
-    type: path
-    required: true
   record:
     description:
       - Where the record is kept.
@@ -49,15 +45,6 @@ options:
     description:
       - With O(record=tags), the repository of each service whose C(service.yaml) has no C(git_url).
       - C({service}) in it is filled in.
-    type: str
-  git_timeout:
-    description: Seconds that one git command may take.
-    type: float
-    default: 60
-  git_concurrency:
-    description: Repositories that are listed or pushed to at the same time.
-    type: int
-    default: 16
   marks:
     description:
       - Versions to mark for deployment.
@@ -141,10 +128,11 @@ options:
           - So an instance can be declared stopped before its first version is marked.
         type: bool
         default: false
+extends_documentation_fragment:
+  - paasta.platform.attributes
+  - paasta.platform.soa_configs
+  - paasta.platform.service_repositories
 attributes:
-  action:
-    description: Runs on the controller, in Ansible's own process, when the connection is local.
-    support: full
   check_mode:
     description: Reports what would change and changes nothing.
     support: full
@@ -156,12 +144,7 @@ attributes:
     support: partial
     details:
       - A rollback without O(rollbacks[].git_sha) goes back one more version each time.
-  platform:
-    description: Where it runs.
-    support: full
-    platforms: posix
 requirements:
-  - PyYAML
   - git 2.29 or newer, unless O(record=files)
 seealso:
   - module: paasta.platform.deployments_from_git

@@ -19,32 +19,16 @@ description:
   - A repository that cannot be listed leaves its service's file as it is. The others are written, then the task fails
     and names all of them.
 options:
-  soa_dir:
-    description: The soa-configs directory.
-    type: path
-    required: true
   services:
     description: Only these services, by default all.
     type: list
     elements: str
     default: []
-  git_url:
-    description:
-      - The repository of each service whose C(service.yaml) has no C(git_url).
-      - C({service}) in it is filled in.
-    type: str
-  git_timeout:
-    description: Seconds that one git command may take.
-    type: float
-    default: 60
-  git_concurrency:
-    description: Repositories that are listed at the same time.
-    type: int
-    default: 16
+extends_documentation_fragment:
+  - paasta.platform.attributes
+  - paasta.platform.soa_configs
+  - paasta.platform.service_repositories
 attributes:
-  action:
-    description: Runs on the controller, in Ansible's own process, when the connection is local.
-    support: full
   check_mode:
     description: Reports what would change and changes nothing.
     support: full
@@ -54,12 +38,7 @@ attributes:
   idempotent:
     description: A second run with the same arguments changes nothing, as long as no tag was added.
     support: full
-  platform:
-    description: Where it runs.
-    support: full
-    platforms: posix
 requirements:
-  - PyYAML
   - git 2.29 or newer
 seealso:
   - module: paasta.platform.deployments

@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - paasta.platform.docker_fleet
   - paasta.platform.secret_providers
+  - paasta.platform.attributes
 options:
   soa_dir:
     description:

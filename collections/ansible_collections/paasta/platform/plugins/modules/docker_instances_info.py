@@ -15,16 +15,8 @@ description:
     without being in it. Changes nothing.
 extends_documentation_fragment:
   - paasta.platform.docker_fleet
-attributes:
-  check_mode:
-    support: full
-    description: Never changes anything.
-  diff_mode:
-    support: none
-    description: Never changes anything.
-  idempotent:
-    support: full
-    description: Never changes anything.
+  - paasta.platform.attributes
+  - paasta.platform.attributes.looks
 seealso:
   - module: paasta.platform.docker_instances
 """

@@ -15,10 +15,6 @@ description:
     default. That includes what is worked out, such as the deploy group and the health check of its namespace.
   - Secrets stay references. Changes nothing, and needs no cluster.
 options:
-  soa_dir:
-    description: The soa-configs directory.
-    type: path
-    required: true
   cluster:
     description: The cluster, as in the names C(<type>-<cluster>.yaml).
     type: str
@@ -32,20 +28,11 @@ options:
   key:
     description: Only this key, or what is inside it, for example V(env) or V(env.PORT).
     type: str
-  settings:
-    description: What the inventory says of the platform, as the lookup P(paasta.platform.settings#lookup) returns it.
-    type: dict
-    default: {}
-attributes:
-  check_mode:
-    support: full
-    description: Never changes anything.
-  diff_mode:
-    support: none
-    description: Never changes anything.
-  idempotent:
-    support: full
-    description: The same files give the same result.
+extends_documentation_fragment:
+  - paasta.platform.attributes
+  - paasta.platform.attributes.looks
+  - paasta.platform.soa_configs
+  - paasta.platform.soa_configs.settings
 """
 
 EXAMPLES = r"""

@@ -15,10 +15,6 @@ description:
     of the mesh. Needs no cluster, no Docker and no network, and changes nothing.
   - Every mistake in the directory is reported at once, each with file, line, key and what would be right.
 options:
-  soa_dir:
-    description: The soa-configs directory.
-    type: path
-    required: true
   cluster:
     description: The cluster, as in the names C(<type>-<cluster>.yaml).
     type: str
@@ -44,22 +40,11 @@ options:
     description: The image registry as hosts reach it, put before every image's name.
     type: str
     required: true
-  settings:
-    description:
-      - The platform's settings, as the lookup P(paasta.platform.settings#lookup) collects them.
-      - Those that every container gets, such as V(paasta_volumes), and those that the directory is checked against.
-    type: dict
-    default: {}
-attributes:
-  check_mode:
-    support: full
-    description: Never changes anything.
-  diff_mode:
-    support: none
-    description: Never changes anything.
-  idempotent:
-    support: full
-    description: The same files give the same plan.
+extends_documentation_fragment:
+  - paasta.platform.attributes
+  - paasta.platform.attributes.looks
+  - paasta.platform.soa_configs
+  - paasta.platform.soa_configs.settings
 """
 
 EXAMPLES = r"""

@@ -17,10 +17,6 @@ description:
   - A value that is stored already is not written again, as far as it can be decrypted to compare.
   - Values never appear in results, diffs and messages; names and digests of ciphertexts do.
 options:
-  soa_dir:
-    description: The soa-configs directory.
-    type: path
-    required: true
   secrets:
     description: What to do, in this order.
     type: list
@@ -95,6 +91,8 @@ options:
     type: str
 extends_documentation_fragment:
   - paasta.platform.secret_providers
+  - paasta.platform.attributes
+  - paasta.platform.soa_configs
 attributes:
   action:
     description: Runs on the controller, in Ansible's own process, when the connection is local.
@@ -110,12 +108,7 @@ attributes:
     description: A second run with the same arguments changes nothing.
     support: partial
     details: A value that cannot be decrypted for comparison is written anew, with a warning.
-  platform:
-    description: Where it runs.
-    support: full
-    platforms: posix
 requirements:
-  - PyYAML
   - requests, for HashiCorp Vault
 """
 

@@ -14,34 +14,15 @@ description:
   - Says which secrets there are, for which environments, and who encrypted them. Decrypts nothing and needs no
     password.
 options:
-  soa_dir:
-    description: The soa-configs directory.
-    type: path
-    required: true
   services:
     description: Only these services; V(_shared) for the secrets of all services.
     type: list
     elements: str
     default: []
-attributes:
-  action:
-    description: Runs on the controller, in Ansible's own process, when the connection is local.
-    support: full
-  check_mode:
-    description: Never changes anything.
-    support: full
-  diff_mode:
-    description: Never changes anything.
-    support: none
-  idempotent:
-    description: Never changes anything.
-    support: full
-  platform:
-    description: Where it runs.
-    support: full
-    platforms: posix
-requirements:
-  - PyYAML
+extends_documentation_fragment:
+  - paasta.platform.attributes
+  - paasta.platform.attributes.looks
+  - paasta.platform.soa_configs
 seealso:
   - module: paasta.platform.secret
 """

@@ -32,12 +32,9 @@ notes:
   - In a shallow clone git's history may end before the last commit that touches a directory. Clone fully, or give
     O(services[].git_sha).
   - Without a connection other than C(local), the work is done in the controller's own process.
+extends_documentation_fragment:
+  - paasta.platform.attributes
 attributes:
-  action_group:
-    description: Use C(group/paasta.platform.paasta) in C(module_defaults) to set defaults for this module.
-    support: full
-    membership:
-      - paasta.platform.paasta
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
     support: full
@@ -51,10 +48,6 @@ attributes:
     support: partial
     details:
       - With O(force=true) every run builds and pushes.
-  platform:
-    description: Target OS or family that can be operated against.
-    support: full
-    platforms: posix
 options:
   services:
     description:

@@ -27,12 +27,9 @@ options:
       - A file that this module did not write is not replaced.
     type: path
     required: true
+extends_documentation_fragment:
+  - paasta.platform.attributes
 attributes:
-  action_group:
-    description: Use C(group/paasta.platform.paasta) in C(module_defaults) to set defaults for this module.
-    support: full
-    membership:
-      - paasta.platform.paasta
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
     support: full

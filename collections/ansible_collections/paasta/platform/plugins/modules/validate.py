@@ -17,10 +17,6 @@ description:
     rule that is broken. The rules are in C(docs/validation.md) of the project.
   - Writes reports for continuous integration, also when there are errors.
 options:
-  soa_dir:
-    description: The soa-configs directory.
-    type: path
-    required: true
   services:
     description: Only these services; all when empty.
     type: list
@@ -31,10 +27,6 @@ options:
     type: list
     elements: str
     default: []
-  settings:
-    description: What the inventory says of the platform, as the lookup P(paasta.platform.settings#lookup) returns it.
-    type: dict
-    default: {}
   reports:
     description: Files to write. Directories are made where they are missing.
     type: dict
@@ -56,6 +48,10 @@ options:
     description: Fail on warnings, too.
     type: bool
     default: false
+extends_documentation_fragment:
+  - paasta.platform.attributes
+  - paasta.platform.soa_configs
+  - paasta.platform.soa_configs.settings
 attributes:
   check_mode:
     support: full
