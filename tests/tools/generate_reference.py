@@ -37,7 +37,7 @@ SCHEMAS = "docs/schemas"
 # What has a table of its own is named where it is used, not written out again.
 _ACTION_OF_A_LIST = keys.JOB.by_name["actions"].shape.shapes[1].item
 ELSEWHERE = {
-    id(keys.MONITORING_OVERRIDES): "the keys of [monitoring.yaml](#monitoringyaml)",
+    id(keys.MONITORING): "the keys of [monitoring.yaml](#monitoringyaml)",
     id(keys.ACTION): "an [action](#actions)",
     id(_ACTION_OF_A_LIST): "an [action](#actions) with its name",
     id(keys.STEP): "a [step](#deployyaml)",

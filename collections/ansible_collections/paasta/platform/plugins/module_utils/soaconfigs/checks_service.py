@@ -30,6 +30,8 @@ def files(subject: ServiceSubject) -> None:
     if "service.yaml" in names and "monitoring.yaml" not in names:
         hint = "write one with a team, or nobody is told of problems"
         subject.warn("missing-monitoring", "monitoring.yaml", (), "is missing", hint)
+    elif "monitoring.yaml" in names and not any(team for _file, _path, team in _teams(subject)):
+        subject.warn("missing-monitoring", "monitoring.yaml", (), "team is missing", "nobody is told of problems")
     if "deploy.yaml" not in names and any(subject.instances(file) for _kind, _cluster, file in subject.instance_files):
         hint = "write one with a pipeline, or a misspelt deploy_group goes unnoticed"
         subject.warn("missing-deploy", "deploy.yaml", (), "is missing", hint)
@@ -159,19 +161,21 @@ def callers(subject: ServiceSubject) -> None:
 
 def teams(subject: ServiceSubject) -> None:
     known = subject.settings.monitoring_teams
-    if not known:
-        return
+    for file, path, team in _teams(subject):
+        if known and team is not None and team not in known:
+            message = f"{show(team)} is not a team of the inventory"
+            subject.warn("unknown-team", file, path, message, did_you_mean(str(team), known))
+
+
+def _teams(subject: ServiceSubject) -> list[tuple[str, KeyPath, Any]]:
+    """Every place that a service's team may be written in: file, key path, and the team, None without one."""
     general = subject.documents.general or {}
     legacy = general.get("monitoring")
-    written: list[tuple[str, KeyPath, Any]] = [
+    return [
         ("monitoring.yaml", ("team",), (subject.documents.monitoring or {}).get("team")),
         ("service.yaml", ("monitoring", "team"), legacy.get("team") if isinstance(legacy, Mapping) else None),
         ("service.yaml", ("team",), general.get("team")),
     ]
-    for file, path, team in written:
-        if team is not None and team not in known:
-            message = f"{show(team)} is not a team of the inventory"
-            subject.warn("unknown-team", file, path, message, did_you_mean(str(team), known))
 
 
 CHECKS = (

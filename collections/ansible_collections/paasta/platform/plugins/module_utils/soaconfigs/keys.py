@@ -24,7 +24,6 @@ from .keys_common import COUNT, STR
 from .keys_custom import ANY_CUSTOM, CUSTOM_TYPES, CustomType, custom_types
 from .keys_documents import DEPLOY, MONITORING, NAMESPACE_KEYS, SERVICE_KEYS, STEP
 from .keys_instance import CONTAINER_TYPES, INSTANCE_KEYS, INSTANCE_TYPES, LONG_RUNNING_TYPES
-from .keys_monitoring import MONITORING_OVERRIDES
 from .keys_records import AUTHENTICATING, AUTHORIZATION, DEPENDENCIES, DEPLOYMENTS, ROLLBACK, SECRET
 from .keys_tron import ACTION, JOB, JOB_NAME, MASTER
 from .names import NAMESPACE_NAME
@@ -45,7 +44,6 @@ __all__ = [
     "LONG_RUNNING_TYPES",
     "MASTER",
     "MONITORING",
-    "MONITORING_OVERRIDES",
     "NAMESPACE",
     "RETIRED_TYPES",
     "ROLLBACK",

@@ -7,7 +7,7 @@ Read through ``keys``.
 
 from __future__ import annotations
 
-from .keys_monitoring import MONITORING_OVERRIDES
+from .keys_monitoring import MONITORING
 from .shapes import Any_, Key, ListOf, MapOf, OneOf, Scalar, Struct
 
 STR = Scalar(("string",))
@@ -173,7 +173,7 @@ COMMON_KEYS = (
         ),
         "node labels to prefer",
     ),
-    Key("monitoring", MONITORING_OVERRIDES, "overrides of monitoring.yaml", {}, restarts=False),
+    Key("monitoring", MONITORING, "overrides of monitoring.yaml", {}, restarts=False),
     Key("dependencies_reference", STR, "entry of dependencies.yaml", restarts=False),
     Key("cost_owner", _COST_OWNER, "who pays"),
     Key("namespace", _DNS_LABEL, "Kubernetes namespace"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .keys_common import ANY_MAP, BOOL, COMMON_KEYS, COUNT, STR, STRINGS, pick
-from .keys_monitoring import MONITORING_OVERRIDES
+from .keys_monitoring import MONITORING
 from .shapes import Key, ListOf, MapOf, OneOf, Struct
 
 _ENV = pick(COMMON_KEYS, "env")[0].shape
@@ -25,10 +25,10 @@ _KEYS = (
     Key("pool", STR, "group of nodes to run on"),
     Key("env", OneOf((_ENV, ListOf(ANY_MAP))), "environment, as a mapping or as the operator has it"),
     Key("registrations", STRINGS, "service.namespace to be found under"),
-    Key("monitoring", MONITORING_OVERRIDES, "overrides of monitoring.yaml", {}, restarts=False),
+    Key("monitoring", MONITORING, "overrides of monitoring.yaml", {}, restarts=False),
 )
 _REPLICAS = Key("replicas", COUNT, "replicas", restarts=False)
-_JOB_MONITORING = Struct((Key("monitoring", MONITORING_OVERRIDES, "overrides of monitoring.yaml"),), open_=True)
+_JOB_MONITORING = Struct((Key("monitoring", MONITORING, "overrides of monitoring.yaml"),), open_=True)
 _FLINK_KEYS = (
     Key(
         "taskmanager",

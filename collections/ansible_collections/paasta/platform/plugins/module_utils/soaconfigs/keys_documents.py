@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .keys_common import BOOL, COUNT, INT, NUMBER, RATIO, STR, STRINGS
-from .keys_monitoring import MONITORING, MONITORING_OVERRIDES, settled
+from .keys_monitoring import MONITORING, MONITORING_KEYS, settled
 from .shapes import Any_, Key, ListOf, MapOf, Scalar, Struct
 
 __all__ = ["DEPLOY", "MONITORING", "NAMESPACE_KEYS", "SERVICE_KEYS", "STEP"]
@@ -17,6 +17,13 @@ _MODE = Scalar(("string",), choices=("http", "https", "http2", "tcp"))
 _TIMEOUT_MS = Scalar(("integer",), minimum=0, maximum=_DAY_MS)
 
 _OTHER_FILES = "read from the file of that name, not from here"
+# PaaSTA: monitoring_tools looks for each key of monitoring.yaml at the top of service.yaml in the end. The others that
+# it may find there have rows of their own.
+_FORMER_MONITORING = tuple(
+    Key(key.name, Any_(), f"former place of monitoring.yaml's {key.name}", legacy=True)
+    for key in MONITORING_KEYS
+    if key.name not in ("team", "runbook", "description", "dependencies")
+)
 SERVICE_KEYS = (
     *settled(
         Key("description", STR, "what the service does"),
@@ -25,7 +32,7 @@ SERVICE_KEYS = (
         Key("encryption_key", STR, "key of its secrets in Vault", "paasta"),
         Key("runbook", STR, "former place of monitoring.yaml's runbook"),
         Key("team", STR, "former place of monitoring.yaml's team"),
-        Key("monitoring", MONITORING_OVERRIDES, "former place of monitoring.yaml"),
+        Key("monitoring", MONITORING, "former place of monitoring.yaml"),
         Key("needs_puppet_help", BOOL, "of the time before containers", legacy=True),
         Key("runs_on", ListOf(Any_()), "hosts, of the time before containers", legacy=True),
         Key("deployed_to", Any_(), "hosts, of the time before containers", legacy=True),
@@ -36,6 +43,7 @@ SERVICE_KEYS = (
         Key("deploy", Any_(), _OTHER_FILES, legacy=True),
         Key("smartstack", Any_(), _OTHER_FILES, legacy=True),
         Key("dependencies", Any_(), _OTHER_FILES, legacy=True),
+        *_FORMER_MONITORING,
     ),
     Key("docker_registry", STR, "registry of its images; by default the platform's"),
 )

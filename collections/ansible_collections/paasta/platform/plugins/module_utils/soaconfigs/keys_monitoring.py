@@ -26,7 +26,7 @@ def settled(*keys: Key) -> tuple[Key, ...]:
 
 
 MONITORING_KEYS = settled(
-    Key("team", _STR, "whom alerts go to; without it no event is sent", required=True),
+    Key("team", _STR, "whom alerts go to; without it no event is sent"),
     Key("page", _BOOL, "wake someone up; by default as the team says"),
     Key("runbook", _STR, "what to do"),
     Key("tip", _STR, "what to do, in one line"),
@@ -50,6 +50,5 @@ MONITORING_KEYS = settled(
     Key("page_for_expected_runtime", _BOOL, "for scheduled jobs", False),
 )
 
+# Of the file, and of what overrides it in service.yaml and in instances; none is required, for each may have the team.
 MONITORING = Struct(MONITORING_KEYS)
-# In an instance every key is an override, so none is required.
-MONITORING_OVERRIDES = Struct(tuple(replace(key, required=False) for key in MONITORING_KEYS))

@@ -62,7 +62,7 @@ _NULLABLE = OneOf((STR, BOOL, Scalar(("null",))))
 _NOT_TRONS = ("service_type", "check_every")
 _MONITORING = Struct(
     tuple(
-        replace(key, required=False, shape=_NULLABLE if key.name == "notification_email" else key.shape)
+        replace(key, shape=_NULLABLE if key.name == "notification_email" else key.shape)
         for key in MONITORING_KEYS
         if key.name not in _NOT_TRONS
     )

@@ -83,9 +83,8 @@ def test_bad_proxy_ports(port: Any) -> None:
     assert "is not a port from 1024 to 65535 or null" in problems(keys.NAMESPACE, {"proxy_port": port})[0]
 
 
-def test_proxy_port_and_team_are_required() -> None:
+def test_proxy_port_is_required() -> None:
     assert problems(keys.NAMESPACE, {}) == [": proxy_port is missing; it must be a port from 1024 to 65535 or null"]
-    assert problems(keys.MONITORING, {}) == [": team is missing; it must be a string"]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ REQUIRED = {
         *("<name>.plugins.source_required.enabled", "<name>.plugins.logging.enabled"),
         "<name>.monitoring.endpoints[].name",
     },
-    "monitoring": {"team"},
+    "monitoring": set(),
     "deploy": {
         *("pipeline", "pipeline[].parallel[].step"),
         *(

@@ -36,6 +36,15 @@ SERVICE: dict[str, Values] = {
     "needs_puppet_help": FLAG,
     "runs_on": ANY_LIST,
     **dict.fromkeys(("deployed_to", "env_runs_on", "port", "data", "deploy", "smartstack", "dependencies"), ANYTHING),
+    # Former places of what monitoring.yaml says.
+    **dict.fromkeys(
+        (
+            *("page", "tip", "component", "tags", "notification_email", "slack_channels", "irc_channels", "ticket"),
+            *("project", "priority", "issuetype", "alert_after", "realert_every", "check_every", "check_oom_events"),
+            *("service_type", "check_that_every_day_has_a_successful_run", "page_for_expected_runtime"),
+        ),
+        ANYTHING,
+    ),
 }
 
 MONITORING: dict[str, Values] = {
