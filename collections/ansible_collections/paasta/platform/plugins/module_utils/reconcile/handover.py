@@ -116,6 +116,7 @@ class Handover:
 
         :param replicas: every container of the cluster.
         :param hosts: those to ask.
+        :raises AgentError: when a host has containers with files, and its user may not see whether these are there.
         """
         used: dict[str, dict[str, set[str]]] = {}
         for replica in replicas:
@@ -125,6 +126,8 @@ class Handover:
         leftovers: dict[str, list[str]] = {}
         for host, answer in ask_all(self._agents, requests).items():
             there, containers = set(answer["names"]), used.get(host, {})
+            if answer["hidden"] and any(containers.values()):
+                raise AgentError(f"{host}: secret files: {answer['hidden']}")
             lacking |= {container for container, names in containers.items() if names - there}
             if surplus := sorted(there.difference(*containers.values())):
                 leftovers[host] = surplus

@@ -129,6 +129,11 @@ def write_secret(top: str, path: str, content: bytes, mode: int) -> None:
         os.fchmod(descriptor, mode)
 
 
+def with_way_out(error: OSError) -> str:
+    """The error in words; where only root may, how to be root."""
+    return f"{error}: reach the host as root, ssh://...?sudo=1" if isinstance(error, PermissionError) else str(error)
+
+
 class Agent:
     """Answers requests; holds the lock for as long as the process lives."""
 
@@ -174,13 +179,17 @@ class Agent:
                 write_secret(top, path, base64.b64decode(file["content"]), int(file["mode"], 8))
         except OSError as error:
             shutil.rmtree(top, ignore_errors=True)
-            way_out = ": reach the host as root, ssh://...?sudo=1" if isinstance(error, PermissionError) else ""
-            raise OSError(f"{error}{way_out}") from error
+            raise OSError(with_way_out(error)) from error
         return {}
 
     def list_secrets(self, root: str) -> dict[str, Any]:
-        """The directories of secrets."""
-        return {"names": sorted(os.listdir(root)) if os.path.isdir(root) else []}
+        """The directories of secrets, or why this user may not see them: that is not the same as none being there."""
+        try:
+            return {"names": sorted(os.listdir(root)), "hidden": ""}
+        except FileNotFoundError:
+            return {"names": [], "hidden": ""}
+        except PermissionError as error:
+            return {"names": [], "hidden": with_way_out(error)}
 
     def remove_secrets(self, root: str, names: list[str]) -> dict[str, Any]:
         """Remove directories of secrets, and ``root`` with the last of them."""

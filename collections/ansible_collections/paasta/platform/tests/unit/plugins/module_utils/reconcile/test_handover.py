@@ -176,6 +176,18 @@ def test_a_host_that_is_not_reached_as_root_is_told_so(root: Path) -> None:
         host_agent.Agent().write_secrets(str(root), "x", {})
 
 
+@needs_memory
+def test_files_that_may_not_be_seen_do_not_count_as_gone(handover: Handover, agent: HostAgent, root: Path) -> None:
+    denied = PermissionError(13, "Permission denied", str(root))
+    with patch.object(host_agent.os, "listdir", side_effect=denied):
+        hidden = host_agent.Agent().list_secrets(str(root))
+    here = container("here", handover.write("node1", "here", SECRETS).values())
+    with patch.object(agent, "ask", return_value=hidden):
+        with pytest.raises(AgentError, match=r"node1: secret files: .*Permission denied.*: reach the host as root"):
+            handover.look([here], ["node1"])
+        assert handover.look([container("without")], ["node1"]) == (set(), {})
+
+
 def test_secrets_are_not_written_to_a_disk(agent: HostAgent) -> None:
     with pytest.raises(AgentError, match="/proc/secrets is on a file system of type proc, which is not in memory"):
         agent.ask("write_secrets", root="/proc/secrets", name="x", files={})
