@@ -120,12 +120,19 @@ class Fleet:
         self._removals = ThreadPoolExecutor(workers, thread_name_prefix="docker-remove")
 
     def connect(self) -> None:
-        """Connect to every host; those that do not answer go to :attr:`lost` with the reason."""
+        """Connect to every host; those that do not answer go to :attr:`lost` with the reason.
+
+        :raises HostError: when an Engine answers and refuses: it works, and its containers are not to be replaced.
+        """
         hosts = list(self.hosts.values())
         for host, failure in zip(hosts, self._pool.map(_try(_connect), hosts), strict=True):
+            if isinstance(failure, HostError):
+                raise failure
             if isinstance(failure, Unreachable):
                 self.lost[host.name] = str(failure)
                 del self.hosts[host.name]
+                if host.client is not None:
+                    host.client.close()
 
     def close(self) -> None:
         """Wait for what is under way, and close the connections."""
