@@ -11,6 +11,7 @@ from typing import Any
 from . import keys
 from .deployments import Control
 from .frozen import FrozenDict, freeze
+from .keys_common import READ_ONLY
 from .merge import Layer, Provenance
 from .model import Bounce, HealthCheck, Instance, Namespace, SecretUse, Version, Volume
 from .shapes import Struct
@@ -139,7 +140,8 @@ def instance(
         cap_add=tuple(get("cap_add")),
         privileged=get("privileged"),
         extra_volumes=tuple(
-            _volume(item["containerPath"], item["hostPath"], item["mode"]) for item in get("extra_volumes") or ()
+            _volume(item["containerPath"], item["hostPath"], item.get("mode", READ_ONLY))
+            for item in get("extra_volumes") or ()
         ),
         net=get("net"),
         pool=get("pool"),

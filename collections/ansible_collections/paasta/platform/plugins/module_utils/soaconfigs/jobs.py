@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from . import keys
 from .frozen import FrozenDict, freeze
+from .keys_common import READ_ONLY
 from .keys_tron import MASTER_OPTIONS, UNITS
 from .model import KeyPath, SecretUse, Source, Version, Volume
 from .model_jobs import Action, Job, Node, NodePool, Schedule, TronMaster
@@ -159,7 +160,8 @@ def _action(
         env=FrozenDict(full["env"]),
         cap_add=tuple(full["cap_add"]),
         extra_volumes=tuple(
-            Volume(item["containerPath"], item["hostPath"], item["mode"]) for item in full["extra_volumes"]
+            Volume(item["containerPath"], item["hostPath"], item.get("mode", READ_ONLY))
+            for item in full["extra_volumes"]
         ),
         pool=full["pool"],
         idempotent=full["idempotent"],

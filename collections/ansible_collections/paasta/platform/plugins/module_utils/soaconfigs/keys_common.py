@@ -49,10 +49,12 @@ _AUTOTUNE = Struct(
         Key("disk", _limits(Scalar(("integer",), minimum=128)), "bounds of disk", unit="MiB"),
     )
 )
+READ_ONLY = "RO"  # what a volume is that does not say
 _VOLUMES = items(
     Key("containerPath", STR, "path in the container", required=True),
     Key("hostPath", STR, "path on the host", required=True),
-    Key("mode", Scalar(("string",), choices=("RO", "RW")), "read-only or read-write", required=True),
+    # PaaSTA: kubernetes_tools.read_only_mode
+    Key("mode", Scalar(("string",), choices=("RO", "RW")), "read-only or read-write", READ_ONLY),
 )
 _EBS = items(
     Key("volume_id", STR, "EBS volume", required=True),

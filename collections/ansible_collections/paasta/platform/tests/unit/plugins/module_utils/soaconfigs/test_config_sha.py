@@ -76,6 +76,10 @@ def test_equal_meaning_gives_an_equal_sha(soa: Soa, same: dict[str, Any]) -> Non
             {"extra_volumes": [{"containerPath": p, "hostPath": p, "mode": "RO"} for p in ("/a", "/b")]},
             {"extra_volumes": [{"containerPath": p, "hostPath": p, "mode": "RO"} for p in ("/b", "/a")]},
         ),
+        (
+            {"extra_volumes": [{"containerPath": "/a", "hostPath": "/a"}]},
+            {"extra_volumes": [{"containerPath": "/a", "hostPath": "/a", "mode": "RO"}]},
+        ),
     ],
 )
 def test_order_and_spelling_mean_nothing(soa: Soa, one: dict[str, Any], other: dict[str, Any]) -> None:

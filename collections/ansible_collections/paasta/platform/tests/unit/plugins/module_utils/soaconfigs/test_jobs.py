@@ -37,7 +37,7 @@ NIGHTLY = {
             "executor": "spark",
             "spark_args": {"spark.executor.cores": 2},
             "trigger_downstreams": True,
-            "extra_volumes": [{"containerPath": "/a", "hostPath": "/b", "mode": "RO"}],
+            "extra_volumes": [{"containerPath": "/a", "hostPath": "/b"}],
         },
     },
     "cleanup_action": {"command": "tidy", "mem": 64},

@@ -71,8 +71,8 @@ INSTANCE: dict[str, Values] = {
     "iam_role": ROLE_ARN,
     "iam_role_provider": one_of("aws"),
     "extra_volumes": v(
-        [[{"containerPath": "/a", "hostPath": "/b", "mode": "RO"}], []],
-        [[{"containerPath": "/a", "hostPath": "/b"}], [{"container_path": "/a"}], ["/a:/b"], {}, None],
+        [[{"containerPath": "/a", "hostPath": "/b", "mode": "RO"}], [{"containerPath": "/a", "hostPath": "/b"}], []],
+        [[{"containerPath": "/a"}], [{"container_path": "/a"}], ["/a:/b"], {}, None],
     ),
     "extra_volumes[].containerPath": TEXT,
     "extra_volumes[].hostPath": TEXT,
