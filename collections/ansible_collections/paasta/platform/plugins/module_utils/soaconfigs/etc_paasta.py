@@ -10,13 +10,13 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import jsondoc, secret_values
 from .errors import ConfigError, InvalidConfigs, nearest
+from .files import read_bytes
 from .keys_etc_paasta import DROPPED
 from .keys_settings import SETTINGS, Setting
 from .model import KeyPath, Source
@@ -63,12 +63,8 @@ def read(directory: str) -> SystemConfig:
 
 
 def _document(directory: str, name: str) -> jsondoc.JsonDocument:
-    path = os.path.join(directory, name)
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
-            return jsondoc.JsonDocument(name, errors=[ConfigError(name, 0, 0, "", "is not a file")])
-        with open(path, "rb") as stream:
-            return jsondoc.parse(name, stream.read())
+        return jsondoc.parse(name, read_bytes(os.path.join(directory, name)))
     except OSError as error:
         return jsondoc.JsonDocument(name, errors=[ConfigError(name, 0, 0, "", f"cannot be read: {error.strerror}")])
 

@@ -105,16 +105,16 @@ def test_all_errors_at_once(tmp_path: Path) -> None:
         "c.json:1:2: is not valid JSON: Expecting property name enclosed in double quotes",
         "d.json:2:2: x: differs from a.json:3; keep one of the two",
         "e.json: cannot be read: No such file or directory",
-        "f.json: is not a file",
+        "f.json: cannot be read: is not a file",
     ]
     assert "CANARY" not in str(caught.value)
 
 
 def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str, mode: str) -> Any:  # root, who may run the tests, reads every file
+    def refuse(path: str) -> bytes:  # root, who may run the tests, reads every file
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(etc_paasta, "open", refuse, raising=False)
+    monkeypatch.setattr(etc_paasta, "read_bytes", refuse)
     with pytest.raises(InvalidConfigs, match="a.json: cannot be read: Permission denied"):
         etc_paasta.read(write(tmp_path, {"a.json": {}}))
 
