@@ -148,6 +148,11 @@ class Edit:
     def prepare(self) -> None:
         """Work out every new file; InvalidConfigs for what is wrong, SecretErrors for what a provider could not do."""
         entries = self._args["secrets"]
+        for index, entry in enumerate(entries):
+            for environment in entry["environments"]:
+                if not environment or environment != environment.strip():
+                    message = f"{show(environment)} is not the name of an environment"
+                    self._refuse(f"secrets[{index}].environments", message, "give names without spaces around them")
         refs = [self._refs(f"secrets[{index}]", entry) for index, entry in enumerate(entries)]
         values = [self._value(f"secrets[{index}]", entry) for index, entry in enumerate(entries)]
         for ref in dict.fromkeys(ref for found in refs for ref in found):

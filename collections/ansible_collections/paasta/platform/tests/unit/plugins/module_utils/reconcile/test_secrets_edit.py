@@ -236,6 +236,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**PROD, "service": "wbe", "value": "canary"}, r'secrets\[0\].service: "wbe" is not a service; did you mean web?'),
     ({**PROD, "name": "a/b", "value": "canary"}, r'"a/b" is not the name of a secret; use letters'),
     ({**PROD, "environments": [], "value": "canary"}, "environments: is empty"),
+    ({**PROD, "environments": ["", " dev"], "value": "canary"}, '" dev" is not the name of an environment'),
+    ({**PROD, "environments": [""], "state": "absent"}, 'environments: "" is not the name of an environment; give'),
     ({**PROD, "value": ""}, "the value is empty; give one; a prompt needs a terminal"),
     ({**PROD}, "state is present but any of the following are missing: value"),
     ({**PROD, "value": "canary", "value_file": "/x"}, "mutually exclusive"),
