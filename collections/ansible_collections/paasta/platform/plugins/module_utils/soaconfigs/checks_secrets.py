@@ -25,7 +25,7 @@ def check(
         for path, message in malformed_references(config):
             subject.error("secret-form", (*prefix, *path), message)
     for path, secret in found:
-        if subject.secret_digest(secret) is not None:
+        if subject.secret_digest(secret) is not None or subject.secret_is_broken(secret):
             continue
         if subject.secret_exists(secret):
             environments = subject.settings.secret_environments

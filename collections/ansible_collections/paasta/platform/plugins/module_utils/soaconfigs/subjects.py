@@ -122,6 +122,9 @@ class Subject(Protocol):
     def secret_exists(self, ref: SecretRef) -> bool:
         """Whether there is such a secret, for whichever environment."""
 
+    def secret_is_broken(self, ref: SecretRef) -> bool:
+        """Whether something is wrong with its file, as far as its digest was asked for."""
+
     def secret_names(self, service: str) -> Collection[str]:
         """The names of a service's secrets, for suggestions."""
 

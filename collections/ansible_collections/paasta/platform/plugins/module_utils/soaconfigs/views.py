@@ -35,6 +35,7 @@ class Secrets:
         self._problems = problems
         self._files: dict[SecretRef, SecretFile | None] = {}
         self._digests: dict[tuple[SecretRef, str], str | None] = {}
+        self._broken: set[SecretRef] = set()
 
     def names(self, service: str) -> list[str]:
         found = self._soa.below(service, "secrets")
@@ -42,6 +43,10 @@ class Secrets:
 
     def exists(self, ref: SecretRef) -> bool:
         return f"{ref.name}.json" in self._soa.below(ref.service, "secrets")
+
+    def is_broken(self, ref: SecretRef) -> bool:
+        """Whether something was found wrong when its file was read; what is right in it has digests all the same."""
+        return ref in self._broken
 
     def digest(self, ref: SecretRef, cluster: str) -> str | None:
         """Of the ciphertext for a cluster's environment; None when there is none that can be read."""
@@ -60,10 +65,13 @@ class Secrets:
 
     def _read(self, ref: SecretRef) -> SecretFile:
         data, errors = self._soa.read(ref.service, f"secrets/{ref.name}.json")
+        found = SecretFile()
         if not errors:
             found, errors = read_secret(ref.file, data)
+        if errors:
+            self._broken.add(ref)
         self._problems.add(errors, "secret-file")
-        return SecretFile() if errors else found
+        return found
 
 
 class TreeView:
@@ -220,6 +228,9 @@ class InstanceView:
 
     def secret_exists(self, ref: SecretRef) -> bool:
         return self.tree.secrets.exists(ref)
+
+    def secret_is_broken(self, ref: SecretRef) -> bool:
+        return self.tree.secrets.is_broken(ref)
 
     def secret_names(self, service: str) -> Collection[str]:
         return self.tree.secrets.names(service)

@@ -226,6 +226,13 @@ FILES = (
     Case("wrong-type", main("cpus: lots"), (f'{K}:1:33: main.cpus: "lots" is not a number greater than 0',)),
     Case("secret-file", {"web/secrets/token.json": '{"environments": {"prod": {}}}'},
          ("web/secrets/token.json:1:19: environments.prod: needs at least one of ciphertext, lookup",)),
+    # That it is used is no other mistake, whether its cluster's environment is the broken one or not.
+    Case("secret-file", {**main("env: {A: SECRET(token)}"), "web/secrets/token.json": "[]"},
+         ("web/secrets/token.json:1:1: must be a mapping of keys to values",)),
+    Case("secret-file",
+         {**main("env: {A: SECRET(token)}"),
+          "web/secrets/token.json": secret("prod").replace('{"prod"', '{"dev": {}, "prod"')},
+         ("web/secrets/token.json:1:19: environments.dev: needs at least one of ciphertext, lookup",)),
     Case("deployments", {"web/deployments.json": "{"},
          ("web/deployments.json:1:2: is not valid JSON: Expecting property name enclosed in double quotes",)),
     Case("deployments", {"web/deployments.json": '{"v2": 3}'},
