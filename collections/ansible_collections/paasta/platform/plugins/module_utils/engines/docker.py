@@ -165,7 +165,7 @@ def _refuse(instance: Instance) -> None:
 def _container(instance: Instance, version: Version, facts: Facts, secrets: Mapping[str, Any]) -> dict[str, Any]:
     environment = _environment(instance, version, facts)
     return {
-        "Image": f"{facts.registry}/{version.docker_image}",
+        "Image": f"{instance.docker_registry or facts.registry}/{version.docker_image}",
         "Env": [f"{name}={value}" for name, value in sorted(environment.items()) if name not in secrets["env"]],
         "Entrypoint": _entrypoint(instance.cmd),
         "Cmd": list(instance.args) or None,

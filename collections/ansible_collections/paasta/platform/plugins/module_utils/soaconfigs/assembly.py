@@ -78,6 +78,7 @@ class Assembly:
             mesh=namespaces.get(registrations[0]),
             team=_team(view.documents, view.config),
             secrets=self._uses(view.config, view.service) if view.secrets else (),
+            docker_registry=(view.documents.general or {}).get("docker_registry"),
         )
         self._instances.append(instance)
 

@@ -105,6 +105,7 @@ def instance(
     mesh: Namespace | None,
     team: str | None,
     secrets: tuple[SecretUse, ...],
+    docker_registry: str | None,
 ) -> Instance:
     """An instance from its merged, checked mapping and the layers that it was merged from.
 
@@ -126,6 +127,7 @@ def instance(
         instance_type=instance_type,
         deploy_group=deploy_group,
         version=version,
+        docker_registry=docker_registry,
         desired_state=control.desired_state,
         force_bounce=control.force_bounce,
         instances=get("instances"),

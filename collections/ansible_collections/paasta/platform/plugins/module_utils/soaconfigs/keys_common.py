@@ -38,8 +38,8 @@ def _limits(shape: Scalar) -> Struct:
     return Struct((Key("min", shape, "lowest value"), Key("max", shape, "highest value")))
 
 
-def items(*keys: Key) -> ListOf:
-    return ListOf(Struct(keys))
+def items(*keys: Key, lenient: bool = False) -> ListOf:
+    return ListOf(Struct(keys, lenient=lenient))
 
 
 _AUTOTUNE = Struct(
@@ -55,6 +55,7 @@ _VOLUMES = items(
     Key("hostPath", STR, "path on the host", required=True),
     # PaaSTA: kubernetes_tools.read_only_mode
     Key("mode", Scalar(("string",), choices=("RO", "RW")), "read-only or read-write", READ_ONLY),
+    lenient=True,
 )
 _EBS = items(
     Key("volume_id", STR, "EBS volume", required=True),
@@ -62,6 +63,7 @@ _EBS = items(
     Key("partition", INT, "partition number"),
     Key("container_path", STR, "path in the container", required=True),
     Key("mode", Scalar(("string",), choices=("RO", "RW")), "read-only or read-write"),
+    lenient=True,
 )
 _PERSISTENT = items(
     Key("container_path", STR, "path in the container", required=True),
@@ -88,6 +90,7 @@ _SECRET_VOLUMES = items(
         ),
         "files to make of the secret's keys",
     ),
+    lenient=True,
 )
 _TOKEN_VOLUMES = items(
     Key("container_path", STR, "directory in the container", required=True),

@@ -45,7 +45,7 @@ SERVICE_KEYS = (
         Key("dependencies", Any_(), _OTHER_FILES, legacy=True),
         *_FORMER_MONITORING,
     ),
-    Key("docker_registry", STR, "registry of its images; by default the platform's"),
+    Key("docker_registry", STR, "registry that its images are pulled from; by default the platform's", restarts=False),
 )
 
 _ALERTS = (
@@ -63,7 +63,7 @@ _ALERTS = (
     Key("timeout_page", BOOL, "wake someone up on timeouts"),
     Key("timeout_ticket", BOOL, "open tickets on timeouts"),
 )
-_ENDPOINT_ALERTS = Struct((Key("name", STR, "endpoint", required=True), *_ALERTS))
+_ENDPOINT_ALERTS = Struct((Key("name", STR, "endpoint", required=True), *_ALERTS), lenient=True)
 _MESH_MONITORING = Struct(
     (
         *_ALERTS,
@@ -71,7 +71,8 @@ _MESH_MONITORING = Struct(
         Key("endpoint_error_threshold_ratio", RATIO, "share of errors of one endpoint"),
         Key("endpoint_minimum_error_rps", Scalar(("number",), minimum=0), "errors a second of one endpoint"),
         Key("endpoints", ListOf(_ENDPOINT_ALERTS), "per endpoint"),
-    )
+    ),
+    lenient=True,
 )
 _PLUGINS = Struct(
     (

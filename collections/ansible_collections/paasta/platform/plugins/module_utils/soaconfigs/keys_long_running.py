@@ -17,7 +17,8 @@ _BOUNCE_HEALTH = Struct(
         Key("check_envoy", BOOL, "a replica must be up in Envoy"),
         Key("min_task_uptime", SECONDS, "how long a replica must be up", 0, "s"),
         Key("haproxy_min_fraction_up", Scalar(("number",), minimum=0, maximum=1), "share of proxies", 1.0),
-    )
+    ),
+    lenient=True,
 )
 _PROVIDER = Struct(
     (
@@ -142,8 +143,10 @@ LONG_RUNNING_KEYS = (
 )
 
 _AFFINITY = (Key("service", STR, "service to avoid"), Key("instance", STR, "instance to avoid"))
-_AVOID = Struct(_AFFINITY)
-_AVOID_PREFERRED = Struct((*_AFFINITY, Key("weight", Scalar(("integer",), minimum=1, maximum=100), "strength")))
+_AVOID = Struct(_AFFINITY, lenient=True)
+_AVOID_PREFERRED = Struct(
+    (*_AFFINITY, Key("weight", Scalar(("integer",), minimum=1, maximum=100), "strength")), lenient=True
+)
 _QUANTITIES = Struct(
     (
         Key("cpu", Scalar(("number",), minimum=0), "cores"),
@@ -158,7 +161,8 @@ _LIFECYCLE = Struct(
         Key("pre_stop_drain_seconds", COUNT, "sleep before stopping", unit="s"),
         Key("pre_stop_wait_for_connections_to_complete", BOOL, "wait for open connections"),
         Key("termination_grace_period_seconds", COUNT, "then it is killed", unit="s"),
-    )
+    ),
+    lenient=True,
 )
 _LABEL_KEYS = ListOf(Scalar(("string",), pattern=r"^(?!paasta\.yelp\.com/(service|instance)$).{1,317}$"))
 _SPREAD = items(
@@ -166,6 +170,7 @@ _SPREAD = items(
     Key("when_unsatisfiable", Scalar(("string",), choices=("ScheduleAnyway", "DoNotSchedule")), "strictness"),
     Key("max_skew", INT, "largest difference", 1),
     Key("match_label_keys", _LABEL_KEYS, "labels to group by, other than service and instance"),
+    lenient=True,
 )
 
 KUBERNETES_KEYS = (

@@ -51,4 +51,4 @@ MONITORING_KEYS = settled(
 )
 
 # Of the file, and of what overrides it in service.yaml and in instances; none is required, for each may have the team.
-MONITORING = Struct(MONITORING_KEYS)
+MONITORING = Struct(MONITORING_KEYS, lenient=True)

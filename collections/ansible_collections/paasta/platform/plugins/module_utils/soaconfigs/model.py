@@ -106,6 +106,7 @@ class Instance(_Compact):
     instance_type: str
     deploy_group: str
     version: Version | None
+    docker_registry: str | None  # of its image, where service.yaml names one; else the platform's
     desired_state: str  # start or stop
     force_bounce: str | None
     instances: int

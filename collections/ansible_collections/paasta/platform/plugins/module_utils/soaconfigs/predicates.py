@@ -1,6 +1,6 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""Shapes as predicates: whether a value is right, without saying what is wrong with it.
+"""Shapes as predicates: whether a value is right and nothing about it odd, without saying what is.
 
 A tree holds a hundred thousand values and nearly all of them are right, so each is asked this first; ``Shape.check``
 explains the others. A test holds the two together.

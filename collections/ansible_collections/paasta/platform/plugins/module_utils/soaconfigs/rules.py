@@ -47,6 +47,7 @@ _ALL = [
         },
         {
             "unknown-service-key": "a key of service.yaml is known to somebody",
+            "odd-key": "a key inside of another is known, also where PaaSTA lets any through",
             "no-instances": "a cluster has instance files",
             "retired-type": "instances are of a type that something still runs",
         },
@@ -60,7 +61,7 @@ _ALL = [
         },
         {
             "missing-description": "service.yaml has a description and an external_link",
-            "missing-monitoring": "a service has a monitoring.yaml",
+            "missing-monitoring": "a service has a monitoring.yaml, and a team",
             "missing-deploy": "a service with instances has a deploy.yaml",
             "unknown-cluster": "a file belongs to a cluster of the inventory",
             "cluster-case": "cluster names are lower-case",

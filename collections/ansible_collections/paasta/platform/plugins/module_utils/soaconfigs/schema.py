@@ -126,7 +126,7 @@ class _Writer:
         required = [key.name for key in shape.keys if key.required]
         if required:
             body["required"] = required
-        if not shape.open_:
+        if not (shape.open_ or shape.lenient):
             body["additionalProperties"] = False
         if shape.needs:
             body["anyOf"] = [_present(shape, name) for name in shape.needs]

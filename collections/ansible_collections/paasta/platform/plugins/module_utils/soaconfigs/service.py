@@ -16,7 +16,7 @@ from .merge import Layer
 from .model import KeyPath
 from .names import is_deploy_group
 from .predicates import predicate
-from .shapes import MapOf, Struct, unknown_key
+from .shapes import MapOf, Struct, oddities, unknown_key
 from .yamldoc import Document
 
 # The documents of a service that are one mapping of fixed keys, by file name.
@@ -68,6 +68,8 @@ def checked(document: Document, path: KeyPath, value: Any, struct: Struct | MapO
             bad.add(where[len(path)])
 
     struct.check(value, path, report)
+    for where, message, hint in oddities(struct, value, path):
+        problems.warnings.append(document.error(where, message, hint, "odd-key"))
     if not isinstance(value, dict):
         return Part(document, path, {})
     return Part(document, path, {key: item for key, item in value.items() if key not in bad})

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
@@ -199,11 +199,13 @@ class Key:
 class Struct:
     """A mapping with known keys; ``open_`` tolerates others. ``others`` explains known keys that belong elsewhere.
 
+    ``lenient`` tolerates others, too, because PaaSTA does, though most often they are typos: ``oddities`` finds them.
     Of the keys in ``needs`` one at least must be there; null is as absent.
     """
 
     keys: tuple[Key, ...]
     open_: bool = False
+    lenient: bool = False
     others: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     sensitive: bool = False
@@ -225,7 +227,7 @@ class Struct:
                 key.shape.check(item, (*path, name), report)
             elif name in self.others:
                 report((*path, name), self.others[name], "")
-            elif not self.open_:
+            elif not (self.open_ or self.lenient):
                 report(
                     (*path, name),
                     unknown_key(item, self.sensitive),
@@ -239,6 +241,30 @@ class Struct:
 
 
 Shape: TypeAlias = "Scalar | Any_ | ListOf | MapOf | OneOf | Struct"
+
+
+def oddities(shape: Shape, value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str, str]]:
+    """Key path, message and hint of every unknown key that is tolerated and means nothing (``Struct.lenient``)."""
+    if isinstance(shape, Struct) and isinstance(value, dict):
+        for name, item in value.items():
+            key = shape.by_name.get(name)
+            if key is not None:
+                yield from oddities(key.shape, item, (*path, name))
+            elif shape.lenient:
+                yield (*path, name), unknown_key(item), did_you_mean(name, shape.by_name) or "it has no effect"
+    elif isinstance(shape, ListOf) and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from oddities(shape.item, item, (*path, index))
+    elif isinstance(shape, MapOf) and isinstance(value, dict):
+        for name, item in value.items():
+            yield from oddities(shape.value, item, (*path, name))
+    elif isinstance(shape, OneOf):
+        for option in shape.shapes:
+            wrong: list[Any] = []
+            option.check(value, path, lambda *problem, into=wrong: into.append(problem))
+            if not wrong:
+                yield from oddities(option, value, path)
+                return
 
 
 def plural(shape: Shape) -> str:

@@ -147,6 +147,17 @@ def test_what_must_not_be_ignored_is_refused(tmp_path: Path, keys: str, message:
     assert str(error.value).startswith(message)
 
 
+def test_a_service_may_have_a_registry_of_its_own(tmp_path: Path) -> None:
+    found = instance(tmp_path)
+    assert found.docker_registry is None
+    text = "description: d\nexternal_link: https://example.org\ndocker_registry: images.example.org\n"
+    (tmp_path / "web" / "service.yaml").write_text(text)
+    own = load(str(tmp_path), "local").instances[0]
+    assert render(own, FACTS)["container"]["Image"] == f"images.example.org/services-web:paasta-{SHA}"
+    # The image is the same wherever it is pulled from, so nothing restarts for it.
+    assert render(own, FACTS)["config_sha"] == render(found, FACTS)["config_sha"]
+
+
 def test_a_bounce_method_of_marathon_s_is_refused(tmp_path: Path) -> None:
     down = replace(instance(tmp_path), bounce=Bounce("down", 1.0))
     with pytest.raises(CannotRender, match="bounce_method down: engine docker can brutal, crossover"):

@@ -241,6 +241,11 @@ FILES = (
     Case("unknown-service-key", {"web/service.yaml": f"{DESCRIBED}descripton: a\n"},
          ('web/service.yaml:3:1: descripton: unknown key (a string); did you mean description?',)),
     Case("unknown-service-key", {"web/service.yaml": f"{DESCRIBED}page: true\n"}),
+    Case("odd-key", {"web/monitoring.yaml": "team: words\nrunbok: https://example.org\n"},
+         ("web/monitoring.yaml:2:1: runbok: unknown key (a string); did you mean runbook?",)),
+    Case("odd-key", main("extra_volumes: [{containerPath: /a, hostPath: /b, mode: RO, read_only: true}]"),
+         (f"{K}:1:93: main.extra_volumes[0].read_only: unknown key (value true); "
+          "allowed: containerPath, hostPath, mode",)),
     Case("retired-type", {"web/chronos-prod.yaml": "nightly: {}\n"},
          ("web/chronos-prod.yaml: Chronos is retired: nothing of this file runs; write the jobs as "
           "tron-<cluster>.yaml",)),

@@ -62,8 +62,7 @@ def test_values(name: str, good: list[Any], bad: Any, message: str) -> None:
         ({"cpu": 0.5}, "cpu: unknown key (value 0.5); did you mean cpus?"),
         ({"memory": 64}, "memory: unknown key (value 64); did you mean mem?"),
         ({"docker_url": "x"}, "docker_url: is not a key of kubernetes instances; it belongs to adhoc; "),
-        ({"anti_affinity": [{"servce": "x"}]},
-         'anti_affinity[0].servce: unknown key (a string); did you mean service?'),
+        ({"crypto_keys": {"encrpt": ["x"]}}, "crypto_keys.encrpt: unknown key (value a list); did you mean encrypt?"),
         ({"autoscaling": {"metrics_providers": [{"type": "cpus"}]}},
          'autoscaling.metrics_providers[0].type: "cpus" is not one of cpu, memory, uwsgi, uwsgi-v2, gunicorn, piscina, '
          "active-requests, arbitrary-promql, worker-load; did you mean cpu?"),

@@ -239,7 +239,6 @@ def test_all_mistakes_of_all_files_at_once(soa: Soa) -> None:
         "web/kubernetes-prod.yaml:2:3: main.cpu: unknown key (value 1); did you mean cpus?",
         'web/kubernetes-prod.yaml:5:3: main.deploy_group: "prod.mian" is not in the pipeline of web/deploy.yaml; '
         "did you mean prod.main?",
-        'web/monitoring.yaml:1:1: teem: unknown key (a string); did you mean team?',
         'web/service.yaml:1:1: cpus: "lots" is not a number greater than 0',
         "web/smartstack.yaml:1:8: main.proxy_port: 20001 is already the proxy_port of api.main "
         "(api/smartstack.yaml:1); choose another port",
