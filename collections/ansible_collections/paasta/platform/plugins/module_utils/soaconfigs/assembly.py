@@ -13,7 +13,7 @@ from .frozen import FrozenDict
 from .merge import Layer, Provenance
 from .model import ClusterConfig, Instance, Namespace, SecretUse
 from .model_jobs import Job, TronMaster
-from .model_records import CustomResource, Rollback
+from .model_records import Authorization, CustomResource, Dependency, Rollback
 from .names import split_registration
 from .secrets import references
 from .service import Service
@@ -32,8 +32,12 @@ class Assembly:
         self._jobs: list[Job] = []
         self._custom: list[CustomResource] = []
         self._rollbacks: dict[str, Rollback] = {}
+        self._dependencies: dict[str, Mapping[str, tuple[Dependency, ...]]] = {}
+        self._authorizations: dict[str, Authorization] = {}
 
-    def config(self, namespaces: tuple[Namespace, ...], warnings: tuple[ConfigError, ...]) -> ClusterConfig:
+    def config(
+        self, namespaces: tuple[Namespace, ...], authenticating: tuple[str, ...], warnings: tuple[ConfigError, ...]
+    ) -> ClusterConfig:
         instances = sorted(self._instances, key=lambda item: (item.service, item.name))
         owners = {i.service for i in instances} | {j.service for j in self._jobs} | {c.service for c in self._custom}
         custom = sorted(self._custom, key=lambda item: (item.service, item.instance_type, item.name))
@@ -48,7 +52,17 @@ class Assembly:
             custom_resources=tuple(custom),
             tron_master=self.tron_master,
             rollbacks=FrozenDict(sorted(self._rollbacks.items())),
+            dependencies=FrozenDict(sorted(self._dependencies.items())),
+            authorizations=FrozenDict(sorted(self._authorizations.items())),
+            authenticating=authenticating,
         )
+
+    def add_service(self, service: Service) -> None:
+        """What a service says that is of no instance: the same in every cluster that it has instances in."""
+        if service.dependencies is not None:
+            self._dependencies[service.name] = records.dependencies(service.dependencies)
+        if service.authorization is not None:
+            self._authorizations[service.name] = records.authorization(service.authorization)
 
     def add_rollback(self, service: str, config: Mapping[str, Any]) -> None:
         self._rollbacks[service] = records.rollback(config)

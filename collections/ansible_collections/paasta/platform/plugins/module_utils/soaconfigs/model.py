@@ -16,7 +16,7 @@ from .errors import ConfigError
 
 if TYPE_CHECKING:
     from .model_jobs import Job, TronMaster
-    from .model_records import CustomResource, Rollback
+    from .model_records import Authorization, CustomResource, Dependency, Rollback
 
 KeyPath: TypeAlias = "tuple[str | int, ...]"
 
@@ -192,7 +192,8 @@ class ClusterConfig:
     """All that one cluster should run. Instances are sorted by id, and so are namespaces and services.
 
     ``undeployed`` holds the instances whose deploy group nobody has marked yet: they are valid and run nothing.
-    ``rollbacks`` are by service.
+    ``rollbacks``, ``dependencies`` and ``authorizations`` are by service; ``authenticating`` are the services of the
+    file of that name.
     """
 
     cluster: str
@@ -205,3 +206,6 @@ class ClusterConfig:
     custom_resources: tuple[CustomResource, ...] = ()
     tron_master: TronMaster | None = None
     rollbacks: Mapping[str, Rollback] = field(default_factory=dict)
+    dependencies: Mapping[str, Mapping[str, tuple[Dependency, ...]]] = field(default_factory=dict)
+    authorizations: Mapping[str, Authorization] = field(default_factory=dict)
+    authenticating: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import build, checks, deployments, jobs, keys
+from . import build, checks, deployments, jobs, keys, records
 from .assembly import Assembly
 from .configs import Configs
 from .errors import ConfigError, did_you_mean
@@ -85,16 +85,16 @@ class Reader:
             else:
                 self._check_namespaces(name, parts[name])
         self._read_tron_masters()
-        self._read_authenticating()
+        authenticating = self._read_authenticating()
         for check in checks.TREE_CHECKS:
             check(self.tree)
         self.problems.errors.extend(self.soa.errors)
-        return self._reading()
+        return self._reading(authenticating)
 
-    def _reading(self) -> Reading:
+    def _reading(self, authenticating: tuple[str, ...]) -> Reading:
         namespaces = tuple(self.namespaces[name] for name in sorted(self.namespaces))
         warnings = _sorted(self.problems.warnings)
-        configs = {name: found.config(namespaces, warnings) for name, found in self.assemblies.items()}
+        configs = {name: found.config(namespaces, authenticating, warnings) for name, found in self.assemblies.items()}
         return Reading(
             configs=Configs(configs, namespaces),
             errors=_sorted(self.problems.errors),
@@ -188,6 +188,8 @@ class Reader:
             opened.append(document)
             names[file] = parts
             self._read_instances(service, kind, cluster, parts)
+        for cluster in {cluster for kind, cluster, _file in files if kind not in keys.RETIRED_TYPES}:
+            self._assembly(cluster).add_service(service)
         for cluster, part in service.rollback_parts.items():
             if self.clusters is None or cluster in self.clusters:
                 self._assembly(cluster).add_rollback(name, part.value)
@@ -266,12 +268,14 @@ class Reader:
                 if not document.errors:
                     self._assembly(cluster).tron_master = jobs.master(cluster, part.value)
 
-    def _read_authenticating(self) -> None:
-        """PaaSTA generates it; nothing here reads it, but a broken one stops PaaSTA's own tools."""
-        if self.clusters is None and "authenticating.yaml" in self.soa.top:
-            document = self.soa.yaml("", "authenticating.yaml")
-            self.problems.errors.extend(document.errors)
-            checked(document, (), document.value, keys.DOCUMENTS["authenticating"].shape, self.problems)
+    def _read_authenticating(self) -> tuple[str, ...]:
+        """The services that prove who they are, as PaaSTA has worked it out of all authorization.yaml."""
+        if "authenticating.yaml" not in self.soa.top:
+            return ()
+        document = self.soa.yaml("", "authenticating.yaml")
+        self.problems.errors.extend(document.errors)
+        part = checked(document, (), document.value, keys.DOCUMENTS["authenticating"].shape, self.problems)
+        return records.authenticating(part.value)
 
 
 def _deploy_group(view: InstanceView) -> str | None:

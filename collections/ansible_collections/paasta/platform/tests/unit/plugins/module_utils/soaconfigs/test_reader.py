@@ -34,6 +34,9 @@ MORE: dict[str, str | None] = {
     "web/chronos-prod.yaml": "job: {schedule: R/2014-10-10T18:32:00Z/PT60M}\n",
     "web/secrets/token.json": SECRET,
     "_shared/secrets/common.json": SECRET,
+    "web/dependencies.yaml": "main: [{smartstack: web.main}, {cidr: 10.0.0.0/8, port: 443}]\n",
+    "web/authorization.yaml": "authorization: {rules: [{identity_groups: {services: [web]}}]}\n",
+    "authenticating.yaml": "services: [web]\n",
     "tron/prod/MASTER.yaml": "time_zone: UTC\nnodes: [{hostname: box0}]\n",
     "tron/dev/MASTER.yaml": "nodes: 3\n",
 }
@@ -63,6 +66,10 @@ def test_everything_of_a_cluster(soa: Soa) -> None:
     assert config.tron_master is not None
     assert config.tron_master.nodes[0].hostname == "box0"
     assert config.rollbacks["web"].conditions[0].upper_bound == 5
+    assert [(item.kind, item.ports) for item in config.dependencies["web"]["main"]] == [
+        ("smartstack", None), ("cidr", (443, 443))
+    ]  # fmt: skip
+    assert config.authorizations["web"].services == config.authenticating == ("web",)
     assert config.services == ("web",)
 
 
@@ -174,13 +181,10 @@ FILES = {
     "web/kubernetes-prod.yaml": (
         "main: &a\n  deploy_group: prod.main\n  env: {A: SECRET(token)}\nother: {<<: *a, cpus: 2}\n"
     ),
-    "web/dependencies.yaml": "main: [{smartstack: web.main}, {cidr: 10.0.0.0/8, port: 443}]\n",
-    "web/authorization.yaml": "authorization: {rules: [{identity_groups: {services: [web]}}]}\n",
     "web/autotuned_defaults/kubernetes-prod.yaml": "main: {mem: 77}\n",
     "web/deployments.json": '{"v2": {"deployments": {}, "controls": {}}}',
     "web/deploy.yaml": "pipeline: [{step: prod.main}, {parallel: [{step: prod.other}]}]\n",
     "location_types.json": '["region"]',
-    "authenticating.yaml": "services: [web]\n",
 }
 EDITS = st.lists(
     st.tuples(st.integers(0, 200), st.integers(0, 12), st.sampled_from(PIECES) | st.binary(max_size=3)), max_size=4
