@@ -59,7 +59,6 @@ DROPPED: dict[str, str] = {
     "log_writer": _LOGS,
     "log_reader": _LOGS,
     "log_readers": _LOGS,
-    "use_raw_ksm_queries": "metrics are read as kube-state-metrics names them",
     "spark_*": _SPARK,
     "default_spark_*": _SPARK,
     "paasta_status_version": "there is one status",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .keys_settings_shapes import (
+    BINDINGS,
     BINDS,
     BLACKLIST,
     BOOL,
@@ -22,17 +23,22 @@ from .keys_settings_shapes import (
     GIT_URL,
     LOGIN,
     MARATHON_SERVERS,
+    NAME,
+    OBJECT,
     OPEN,
     POOL_LIMITS,
     PORT,
     PORT_RANGE,
     POSITIVE,
+    QUANTITY,
     RATIO,
     SIZE,
     SPREAD,
     STR,
     STRINGS,
+    SUBDOMAIN,
     TOKEN_SETTINGS,
+    TOLERATIONS,
     TRON,
     WHITELIST,
     ZOOKEEPER,
@@ -200,7 +206,40 @@ ENGINES = (
             paasta=("uses_bulkdata_default",)),
 )  # fmt: skip
 
+KUBERNETES_ACCESS = (
+    Setting("kubeconfig", STR, "kubeconfig file, on the controller; by default as kubectl and kubernetes.core find it"),
+    Setting("kube_context", STR, "context of it; by default its current one"),
+    Setting("kubernetes_concurrency", POSITIVE, "requests at the same time", 16),
+    Setting("kubernetes_rate_limit", number(minimum=0), "changes in a second; 0: as fast as the API server takes them",
+            0, "per second"),
+    Setting("kubernetes_lock_namespace", NAME, "namespace of the Lease that lets one deploy at a time change a "
+            "cluster", "paasta"),
+    Setting("kubernetes_rollback", BOOL, "when a version does not become healthy, run the one before again; the "
+            "deploy fails all the same", False),
+)  # fmt: skip
+
 KUBERNETES = (
+    Setting("kubernetes_label_prefix", SUBDOMAIN, "prefix of labels and annotations; PaaSTA's own tools find objects "
+            "by the default", "paasta.yelp.com"),
+    Setting("kubernetes_node_label_prefix", SUBDOMAIN, "prefix of the node labels of pools and locations, as in "
+            "`yelp.com/pool`, and of PaaSTA's older labels", "yelp.com"),
+    Setting("kubernetes_pod_security", choice("restricted", "paasta"), "security context of containers: `restricted` "
+            "is that of the Pod Security Standards as far as `cap_add` and `privileged` let it; `paasta` drops the "
+            "capabilities that PaaSTA drops, and nothing else", "restricted"),
+    Setting("kubernetes_namespace_limits", mapping(QUANTITY), "what a container that says nothing gets in a namespace "
+            "of ours, by its LimitRange; `{}` for no LimitRange",
+            {"cpu": 1, "memory": "1024Mi", "ephemeral-storage": "1Gi"}),
+    Setting("kubernetes_namespace_role_bindings", BINDINGS, "RoleBindings to ClusterRoles in every namespace of ours; "
+            "PaaSTA's is `[{name: paasta-api-server-per-namespace, cluster_role: paasta-api-server-per-namespace, "
+            "subjects: [{kind: User, name: yelp.com/paasta-api-server}]}]`", []),
+    Setting("kubernetes_service_objects", BOOL, "give every instance a Service with a cluster IP; a StatefulSet has a "
+            "headless one anyway", False),
+    Setting("kubernetes_pool_tolerations", TOLERATIONS, "pool → tolerations of its pods, as in `{gpu: [{key: "
+            "nvidia.com/gpu, operator: Exists}]}`", {}),
+    Setting("kubernetes_adapter_config", OBJECT, "the ConfigMap of the Prometheus adapter, as in `{namespace: "
+            "custom-metrics, name: adapter-config}`; its rules are written into it. When not set, they are not"),
+    Setting("use_raw_ksm_queries", BOOL, "these rules use the metrics of kube-state-metrics; false: the recording "
+            "rules `k8s:deployment:pods_status_ready` of Prometheus", True, paasta=("use_raw_ksm_queries",)),
     Setting("pdb_max_unavailable", BUDGET, "replicas of an instance that may be down for the drain of a node, a number "
             "or a share as in `10%`; PaaSTA's 0 blocks every drain", 1, paasta=("pdb_max_unavailable",)),
     Setting("unhealthy_pod_eviction_policy", choice("IfHealthyBudget", "AlwaysAllow"), "default of the instance key",
@@ -324,8 +363,12 @@ GROUPS: dict[str, tuple[str, tuple[Setting, ...]]] = {
     "Secrets": ("", SECRETS),
     "Validation": ("", VALIDATION),
     "Pipelines": (f"{_LATER} pipelines.", PIPELINES),
-    "Kubernetes and Marathon": (f"{_LATER} the engines `kubernetes` and `marathon`.", ENGINES),
-    "Kubernetes": (f"{_LATER} the engine `kubernetes`.", KUBERNETES),
+    "Kubernetes and Marathon": (
+        "For the engine `kubernetes`; with the engine `marathon` they take effect later.",
+        ENGINES,
+    ),
+    "Kubernetes access": ("Where the engine `kubernetes` deploys to, and how.", KUBERNETES_ACCESS),
+    "Kubernetes objects": ("What the engine `kubernetes` makes of instances.", KUBERNETES),
     "SmartStack": (f"{_LATER} SmartStack.", MESH),
     "Marathon and Mesos": (f"{_LATER} the engine `marathon`.", MESOS),
     "Tron and remote runs": (f"{_LATER} the engine `tron`.", TRON_GROUP),

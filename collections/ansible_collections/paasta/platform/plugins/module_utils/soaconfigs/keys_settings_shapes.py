@@ -15,6 +15,13 @@ PORT = Scalar(("integer",), minimum=1, maximum=65535)
 RATIO = Scalar(("number",), minimum=0, maximum=1)
 STRINGS = ListOf(STR)
 OPEN = MapOf(Any_())
+# Kubernetes: a DNS label, and a label prefix, which is a DNS subdomain.
+NAME = Scalar(("string",), pattern=r"^(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?$", says="a DNS label")
+SUBDOMAIN = Scalar(
+    ("string",),
+    pattern=r"^(?=.{1,200}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    says="a domain such as paasta.yelp.com",
+)
 SIZE = Scalar(("string",), pattern=r"^[0-9]+[kmg]?$", says="a size such as 10m")
 # PaaSTA: clusters are parts of file names and must be lower-case.
 CLUSTER = Scalar(("string",), pattern=r"^[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$", says="a lower-case name")
@@ -94,6 +101,44 @@ CUSTOM_RESOURCES = MapOf(
     ),
     key_pattern=r"^[a-z][a-z0-9_]*$",
     key_says="the name of a type (a-z, 0-9 and _)",
+)
+QUANTITY = Scalar(
+    ("string", "number"),
+    above=0,
+    pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+    says="a quantity such as 500m or 1Gi",
+)
+_SUBJECT = Struct(
+    (
+        Key("kind", choice("User", "Group", "ServiceAccount"), "what it is", required=True),
+        Key("name", STR, "its name", required=True),
+        Key("namespace", NAME, "where the service account is"),
+    )
+)
+BINDINGS = ListOf(
+    Struct(
+        (
+            Key("name", SUBDOMAIN, "name of the RoleBinding", required=True),
+            Key("cluster_role", STR, "what they may do", required=True),
+            Key("subjects", ListOf(_SUBJECT, minimum_length=1), "who may", required=True),
+        )
+    )
+)
+TOLERATIONS = MapOf(
+    ListOf(
+        Struct(
+            (
+                Key("key", STR, "taint; without it all"),
+                Key("operator", choice("Exists", "Equal"), "whether the value counts"),
+                Key("value", STR, "of the taint, for Equal"),
+                Key("effect", choice("NoSchedule", "PreferNoSchedule", "NoExecute"), "without it all"),
+                Key("tolerationSeconds", COUNT, "for NoExecute: how long a pod stays"),
+            )
+        )
+    )
+)
+OBJECT = Struct(
+    (Key("namespace", NAME, "where it is", required=True), Key("name", SUBDOMAIN, "its name", required=True))
 )
 LOGIN = Struct((Key("path", STR, "login", required=True), Key("data", OPEN, "credentials", required=True)))
 MARATHON_SERVERS = ListOf(

@@ -123,6 +123,22 @@ class Settings:
     enforce_disk_quota: bool = _default("enforce_disk_quota")
     uses_bulkdata_default: bool = _default("uses_bulkdata_default")
 
+    kubeconfig: str | None = _default("kubeconfig")
+    kube_context: str | None = _default("kube_context")
+    kubernetes_concurrency: int = _default("kubernetes_concurrency")
+    kubernetes_rate_limit: float = _default("kubernetes_rate_limit")
+    kubernetes_lock_namespace: str = _default("kubernetes_lock_namespace")
+    kubernetes_rollback: bool = _default("kubernetes_rollback")
+
+    kubernetes_label_prefix: str = _default("kubernetes_label_prefix")
+    kubernetes_node_label_prefix: str = _default("kubernetes_node_label_prefix")
+    kubernetes_pod_security: str = _default("kubernetes_pod_security")  # restricted or paasta
+    kubernetes_namespace_limits: Mapping[str, str | float] = _default("kubernetes_namespace_limits")
+    kubernetes_namespace_role_bindings: tuple[Mapping[str, Any], ...] = _default("kubernetes_namespace_role_bindings")
+    kubernetes_service_objects: bool = _default("kubernetes_service_objects")
+    kubernetes_pool_tolerations: Mapping[str, tuple[Mapping[str, Any], ...]] = _default("kubernetes_pool_tolerations")
+    kubernetes_adapter_config: Mapping[str, str] | None = _default("kubernetes_adapter_config")
+    use_raw_ksm_queries: bool = _default("use_raw_ksm_queries")
     pdb_max_unavailable: int | str = _default("pdb_max_unavailable")
     unhealthy_pod_eviction_policy: str = _default("unhealthy_pod_eviction_policy")
     default_bounce_overprovision_factor: float = _default("default_bounce_overprovision_factor")
