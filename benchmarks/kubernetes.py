@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""How long it takes to bring a thousand instances to Kubernetes, beside what else would apply the same manifests.
+
+    .venv/bin/python benchmarks/kubernetes.py [--instances 1000] [--rounds 2] [--skip-loop]
+
+Writes soa-configs of services with ten instances each, every one a Deployment with a HorizontalPodAutoscaler and a
+PodDisruptionBudget, and measures on a real API server of this machine:
+
+bare      a program that has the manifests ready in memory and does nothing but send them as server-side applies, over
+          16 connections that stay open (kubernetes_bare.py); neither its start nor its encoding is counted
+ours      `ansible-playbook playbooks/deploy.yml`, from its start to its end: soa-configs are read (no cache yet),
+          rendered, compared with what is there, applied. It does not wait for pods, for there are none
+no-op     the same once more
+kubectl   `kubectl apply --server-side -f` of one file with all manifests
+list      `kubernetes.core.k8s` with one list of all manifests
+loop      `kubernetes.core.k8s` in a loop. All of them would take an hour or more, so the time of 30 is multiplied
+
+Each has a control plane of its own, new and empty, with only etcd and the API server running. Controllers would do the
+same work for all of them, but while others apply: they would make whoever is measured slower, the slowest the most.
+An object of every kind is applied before, so that nobody pays for the API server's first time. Afterwards the objects
+are counted: everything is there, or nothing was measured. The best of the rounds counts, for whatever else a machine
+does only adds to a time.
+
+The last line is a JSON object. `over_bare_client` and `over_kubectl` are our time divided by theirs (below 1, we are
+faster), `loop_over_ours` is the loop's divided by ours, `noop_over_first` our second run's divided by our first,
+`peak_mib` the most memory that our processes had together, in either run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = sys.path.pop(0)
+# At the end: this file is called like the package that others import.
+sys.path += [str(ROOT / "collections"), HERE]
+
+import kubernetes_clients as clients  # noqa: E402
+import kubernetes_server as server  # noqa: E402
+import kubernetes_soaconfigs as soaconfigs  # noqa: E402
+from ansible_collections.paasta.platform.plugins.module_utils import plan as planning  # noqa: E402
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes import kinds  # noqa: E402
+
+Manifest = dict[str, Any]
+SAMPLE = 30
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all of them have to do: the same manifests, namespaces first."""
+
+    scratch: Path
+    manifests: list[Manifest]
+
+    @property
+    def counts(self) -> Counter[tuple[str, str]]:
+        return Counter((manifest["apiVersion"], manifest["kind"]) for manifest in self.manifests)
+
+
+def prepare(scratch: Path, instances: int) -> Work:
+    """Write soa-configs, and render them as the playbook does."""
+    soa = scratch / "soa-configs"
+    soaconfigs.write_soa_configs(soa, instances)
+    args = {name: option.get("default") for name, option in planning.ARGUMENTS.items()}
+    settings = soaconfigs.settings()
+    args |= {"soa_dir": str(soa), "cluster": soaconfigs.CLUSTER, "registry": soaconfigs.REGISTRY, "settings": settings}
+    result = planning.run(args)
+    if result.get("failed"):
+        sys.exit(result["msg"])
+    rendered = result["plan"]["kubernetes"]
+    manifests = list(rendered["shared"].values())
+    manifests += [manifest for entry in rendered["instances"].values() for manifest in entry["objects"]]
+    manifests.sort(key=lambda manifest: manifest["kind"] != "Namespace")
+    return Work(scratch, manifests)
+
+
+@contextmanager
+def cluster(work: Work) -> Iterator[server.Server]:
+    """A control plane of its own, which is warm."""
+    with server.started(work.scratch) as found:
+        clients.bare(found.directory, found.kubeconfig, requests(warm_up(work.manifests)))
+        yield found
+
+
+def warm_up(manifests: list[Manifest]) -> list[Manifest]:
+    """One manifest of each kind, in a namespace of their own."""
+    found: dict[str, Manifest] = {}
+    for manifest in manifests:
+        if manifest["kind"] not in found:
+            copied = found[manifest["kind"]] = copy.deepcopy(manifest)
+            copied["metadata"]["name"] = "warm-up"
+            if "namespace" in copied["metadata"]:
+                copied["metadata"]["namespace"] = "warm-up"
+    return list(found.values())
+
+
+def requests(manifests: list[Manifest]) -> list[dict[str, Any]]:
+    return [{"path": kinds.path(manifest), "manifest": manifest} for manifest in manifests]
+
+
+def check(found: server.Server, work: Work) -> None:
+    """Ends the benchmark if anything is missing."""
+    for (api_version, kind), wanted in work.counts.items():
+        # Besides those of the warm-up and of Kubernetes itself.
+        there = found.count(kinds.collection(kinds.find(kind, api_version)))
+        if there < wanted + 1:
+            sys.exit(f"{there} objects of kind {kind} are there instead of {wanted} and more: nothing was measured")
+
+
+class Report:
+    """What was measured: the best time of each, since whatever else a machine does only adds to it."""
+
+    def __init__(self, objects: int) -> None:
+        self._objects = objects
+        self.seconds: dict[str, float] = {}
+        self.peak_mib: dict[str, float] = {}
+
+    def add(self, name: str, seconds: float, peak_mib: float = 0, note: str = "") -> None:
+        self.seconds[name] = min(self.seconds.get(name, seconds), seconds)
+        self.peak_mib[name] = max(self.peak_mib.get(name, 0), peak_mib)
+        rate = f"{self._objects / seconds:6.0f} objects/s"
+        memory = f"{peak_mib:5.0f} MiB" if peak_mib else " " * 9
+        print(f"{name:8} {seconds:8.1f} s {rate}  {memory}  {note}".rstrip(), flush=True)
+
+
+def measure(work: Work, rounds: int, loop: bool) -> Report:
+    report = Report(len(work.manifests))
+    for _round in range(rounds):
+        with cluster(work) as found:
+            report.add("bare", clients.bare(found.directory, found.kubeconfig, requests(work.manifests)))
+            check(found, work)
+        with cluster(work) as found:
+            first, again = deploy(work, found)
+            report.add("ours", first.seconds, first.peak_mib)
+            report.add("no-op", again.seconds, again.peak_mib)
+        with cluster(work) as found:
+            done = clients.kubectl(found.directory, found.kubeconfig, work.manifests)
+            check(found, work)
+            report.add("kubectl", done.seconds, done.peak_mib)
+    with cluster(work) as found:
+        done = clients.k8s(found.directory, found.kubeconfig, work.manifests, loop=False)
+        check(found, work)
+        report.add("list", done.seconds, done.peak_mib)
+    if loop:
+        with cluster(work) as found:
+            each = seconds_of_one(work, found)
+            report.add(
+                "loop", each * len(work.manifests), note=f"{each:.2f} s an object, of {SAMPLE} that were measured"
+            )
+    return report
+
+
+def deploy(work: Work, found: server.Server) -> tuple[clients.Done, clients.Done]:
+    """The playbook, twice. The second has to find nothing to change."""
+    inventory = found.directory / "inventory"
+    soaconfigs.write_inventory(inventory, work.scratch / "soa-configs", found.kubeconfig)
+    environment = {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "XDG_CACHE_HOME": str(found.directory / "cache"),
+    }
+    command = [clients.BIN / "ansible-playbook", "-i", inventory, "playbooks/deploy.yml", "-e", "wait=false"]
+    first = clients.run(command, environment)
+    check(found, work)
+    again = clients.run(command, environment)
+    if "changed=0" not in again.output:
+        sys.exit(f"the second run changed something:\n{again.output[-4000:]}")
+    return first, again
+
+
+def seconds_of_one(work: Work, found: server.Server) -> float:
+    """What one more object adds to a play that has kubernetes.core.k8s in a loop."""
+    namespaces = [manifest for manifest in work.manifests if manifest["kind"] == "Namespace"]
+    others = [manifest for manifest in work.manifests if manifest["kind"] != "Namespace"]
+    clients.bare(found.directory, found.kubeconfig, requests(namespaces))
+    step = max(len(others) // (SAMPLE + 2), 1)
+    first, *sample = others[::step][: SAMPLE + 1]
+    # The first finds out what the server has, which those after it are spared.
+    clients.k8s(found.directory, found.kubeconfig, [first], loop=True)
+    alone = clients.k8s(found.directory, found.kubeconfig, [first], loop=True)
+    with_all = clients.k8s(found.directory, found.kubeconfig, [first, *sample], loop=True)
+    return (with_all.seconds - alone.seconds) / len(sample)
+
+
+def summary(report: Report) -> dict[str, float | None]:
+    seconds, ours = report.seconds, report.seconds["ours"]
+    return {
+        "over_bare_client": round(ours / seconds["bare"], 2),
+        "over_kubectl": round(ours / seconds["kubectl"], 2),
+        "loop_over_ours": round(seconds["loop"] / ours, 1) if "loop" in seconds else None,
+        "noop_over_first": round(seconds["no-op"] / ours, 3),
+        "peak_mib": round(max(report.peak_mib["ours"], report.peak_mib["no-op"])),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--instances", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=2, help="of all but list and loop; the best counts")
+    parser.add_argument("--skip-loop", action="store_true", help="without kubernetes.core.k8s in a loop")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="paasta-bench-") as scratch:
+        work = prepare(Path(scratch), options.instances)
+        kinds_of = ", ".join(f"{count} {kind}" for (_version, kind), count in sorted(work.counts.items()))
+        print(f"{options.instances} instances, {len(work.manifests)} objects: {kinds_of}", flush=True)
+        print(json.dumps(summary(measure(work, options.rounds, not options.skip_loop))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The API server that ``benchmarks/kubernetes.py`` measures against: the control plane of tests/kubernetes."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "kubernetes"))
+
+from control_plane import ControlPlane
+
+
+@dataclass(frozen=True)
+class Server:
+    """An API server, a user of it, and a directory for whoever uses it.
+
+    :ivar kubeconfig: of the deployer, who has the rights of inventories/kubernetes/deployer.yml and no others.
+    """
+
+    directory: Path
+    kubeconfig: str
+    plane: ControlPlane
+
+    def count(self, path: str) -> int:
+        """How many objects a collection has."""
+        page = self.plane.admin.get(f"{path}?limit=1")
+        return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
+
+
+@contextmanager
+def started(scratch: Path) -> Iterator[Server]:
+    """A new control plane without controllers."""
+    with ControlPlane(audit=False) as plane, tempfile.TemporaryDirectory(dir=scratch) as directory:
+        for name in ("kube-scheduler", "kube-controller-manager"):
+            plane.programs.kill(name)
+        yield Server(Path(directory), str(plane.deployer_kubeconfig), plane)
