@@ -2,10 +2,10 @@
 DEV := .venv/.requirements-dev
 CHECK := .venv/bin/python tests/tools/check.py
 
-.PHONY: test lint sanity unit molecule dist
+.PHONY: test lint sanity unit kubernetes molecule dist
 
-test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, molecule
-	@$(CHECK) lint+sanity unit dist molecule </dev/null
+test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, kubernetes, molecule
+	@$(CHECK) lint+sanity unit dist kubernetes molecule </dev/null
 
 lint: $(DEV) ## Static checks (ruff, shellcheck, antsibull, yamllint, mypy, ansible-lint)
 	@$(CHECK) lint
@@ -15,6 +15,9 @@ sanity: $(DEV) ## ansible-test sanity, all tests
 
 unit: $(DEV) ## Unit tests and properties (ARGS="-k bounce" selects)
 	@$(CHECK) unit -- $(ARGS)
+
+kubernetes: $(DEV) ## Tests on a real Kubernetes API server (ARGS="-k rollout" selects)
+	@$(CHECK) kubernetes -- $(ARGS) </dev/null
 
 molecule: $(DEV) ## The whole platform on node containers: create, converge, idempotence, verify, destroy
 	@$(CHECK) molecule -- $(ARGS) </dev/null
