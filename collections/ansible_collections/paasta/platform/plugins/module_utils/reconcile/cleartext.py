@@ -19,6 +19,10 @@ REDACTED = "********"
 SHORTEST = 4
 
 
+class NoSecret(Exception):
+    """Secrets that containers need cannot be had, or their places cannot hold them; names all, holds no value."""
+
+
 class Cleartexts:
     """Secrets decrypted when they are needed, each once.
 

@@ -15,21 +15,21 @@ from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.engines.placement import Demand, NoHost, place
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.errors import InvalidConfigs
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import SecretRef
 
 from .agents import AgentError, HostAgent, lock
 from .channel import Channel, Unreachable
-from .cleartext import Cleartexts, Resolve
+from .cleartext import Cleartexts, NoSecret
 from .decision import Wanted, decide, difference, missing
 from .difference import Difference
 from .fleet import Fleet, Host, HostError
-from .handover import Handover, NoSecret
+from .handover import Handover
 from .libraries import missing as missing_libraries
 from .proxies import Proxies, Proxy
 from .replicas import HEALTHY, STARTING, Replica
+from .resolving import resolver
 from .rollout import Rollout, Task
-from .secrets import Provider, SecretErrors, resolve
+from .secrets import Provider
 
 
 class Refused(Exception):
@@ -53,7 +53,7 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool, providers: Mappin
 
     :param providers: who decrypts secrets, by name (:mod:`~.secrets`).
     """
-    cleartexts = Cleartexts(_resolver(args, providers))
+    cleartexts = Cleartexts(resolver(args, providers))
     result: dict[str, Any] = cleartexts.redact_all(_run(args, check_mode, diff, cleartexts))
     return result
 
@@ -68,20 +68,6 @@ def _run(args: Mapping[str, Any], check_mode: bool, diff: bool, cleartexts: Clea
         return {"failed": True, "msg": f"{error}\nNo container was touched"}
     except (Refused, AgentError, HostError, NoHost, ValueError) as error:
         return {"failed": True, "msg": str(error)}
-
-
-def _resolver(args: Mapping[str, Any], providers: Mapping[str, Provider]) -> Resolve:
-    def decrypt(wanted: Iterable[SecretRef]) -> Mapping[SecretRef, bytes]:
-        if not args["soa_dir"]:
-            names = ", ".join(secret.file for secret in wanted)
-            raise NoSecret(f"argument soa_dir is missing, where the secrets are that the instances use: {names}")
-        environment = args["secret_environment"] or args["cluster"]
-        try:
-            return resolve(wanted, soa_dir=args["soa_dir"], environment=environment, providers=providers)
-        except (SecretErrors, InvalidConfigs) as error:
-            raise NoSecret(str(error)) from None
-
-    return decrypt
 
 
 def _decrypts_nothing(wanted: Iterable[SecretRef]) -> Mapping[SecretRef, bytes]:

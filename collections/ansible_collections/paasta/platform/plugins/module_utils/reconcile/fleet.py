@@ -22,8 +22,9 @@ from ansible_collections.paasta.platform.plugins.module_utils.engines.ports impo
 
 from .agents import AgentError
 from .channel import Channel, Unreachable
+from .cleartext import NoSecret
 from .docker_api import connect
-from .handover import Handover, NoSecret, mounts
+from .handover import Handover, mounts
 from .replicas import HEALTHY, STARTING, UNHEALTHY, Replica, parse_time, read
 
 #: How often another port is tried when a program that is no container holds the one allocated.

@@ -23,14 +23,10 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets
 
 from .agents import AgentError, HostAgent, ask_all
 from .channel import Unreachable
-from .cleartext import Cleartexts
+from .cleartext import Cleartexts, NoSecret
 from .replicas import Replica
 
 ROOT = "/run/paasta/secrets"
-
-
-class NoSecret(Exception):
-    """Secrets that containers need cannot be had, or their places cannot hold them; names all, holds no value."""
 
 
 class Handover:

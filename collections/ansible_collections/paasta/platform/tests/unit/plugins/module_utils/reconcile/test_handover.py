@@ -22,13 +22,14 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.agents i
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.channel import Channel
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.cleartext import (
     Cleartexts,
+    NoSecret,
     forms,
     redact,
 )
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.docker_instances import _resolver
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.fleet import Creation, Fleet, Host, HostError
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.handover import Handover, NoSecret
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.handover import Handover
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.replicas import Replica, read
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.resolving import resolver
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import SecretRef
 from ansible_collections.paasta.platform.tests.unit.plugins.module_utils.reconcile.factories import (
     CONTAINER,
@@ -314,6 +315,6 @@ def test_where_no_ansible_vault_is_the_reason_is_given(tmp_path: Path) -> None:
     (tmp_path / "web" / "secrets" / "token.json").write_text(entry)
     args = {"soa_dir": str(tmp_path), "secret_environment": None, "cluster": "local"}
     with pytest.raises(NoSecret, match="Ansible Vault, which only the controller can: run the task there"):
-        _resolver(args, {})([TOKEN])
+        resolver(args, {})([TOKEN])
     with pytest.raises(NoSecret, match="soa_dir is missing.*web/secrets/token.json"):
-        _resolver({**args, "soa_dir": None}, {})([TOKEN])
+        resolver({**args, "soa_dir": None}, {})([TOKEN])
