@@ -1,0 +1,205 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write what a plan has: namespaces and what is shared first, then every instance's objects in their order.
+
+Instances are written at the same time, those with a new version before those of which only the configuration changes:
+a version that does not start is then known before anything else has moved. One that fails does not stop the others.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
+
+from ..cleartext import Cleartexts
+from ..difference import Difference
+from . import diffs, fields, secrets
+from .api import Api
+from .errors import ApiError
+from .live import WORKLOADS, Live, Manifest
+from .prune import Removals
+from .writer import Conflict, Foreign, Outcome, Writer, describe
+
+#: Seconds between two words about how far the writing is.
+_TELL = 0.5
+
+#: Kinds of shared objects in the order in which others need them.
+_FIRST = "Namespace"
+
+
+@dataclass(slots=True)
+class Work:
+    """One instance and what was done about it.
+
+    :ivar before: its workload as it was; None when there was none.
+    :ivar after: its workload as it is now.
+    :ivar error: why it was not written, or not in full.
+    """
+
+    id: str
+    plan: Mapping[str, Any]
+    difference: Difference
+    before: Manifest | None = None
+    after: Manifest | None = None
+    changed: bool = False
+    error: str = ""
+    drift: list[str] = field(default_factory=list)
+
+    @property
+    def new_version(self) -> bool:
+        """Whether pods of another image start."""
+        return self.before is None or any(
+            label(self.before, name) != (self.plan[name] or "") for name in ("git_sha", "image_version")
+        )
+
+
+def label(workload: Manifest, name: str) -> str:
+    """A label of ours by its short name, whatever the prefix."""
+    labels = workload["metadata"].get("labels") or {}
+    return next((str(value) for key, value in labels.items() if key.endswith(f"/{name}")), "")
+
+
+class Deploy:
+    """One run's writing.
+
+    :param cleartexts: of secrets; None in check mode.
+    """
+
+    def __init__(
+        self, api: Api, live: Live, writer: Writer, plan: Mapping[str, Any], cleartexts: Cleartexts | None
+    ) -> None:
+        self._api = api
+        self._live = live
+        self._writer = writer
+        self._plan = plan
+        self._cleartexts = cleartexts
+        self.shared = Difference(f"cluster {live.cluster}")
+        self.changed = False
+        self.errors: list[str] = []
+        self._told = 0.0
+        self._lock = threading.Lock()
+
+    def works(self) -> list[Work]:
+        """The instances in the order in which they are written."""
+        found = []
+        for id, plan in sorted(self._plan["instances"].items()):
+            workload = next(one for one in plan["objects"] if one["kind"] in WORKLOADS)
+            found.append(Work(id, plan, Difference(id), before=self._live.get(workload)))
+        return sorted(found, key=lambda work: not work.new_version)
+
+    def write_shared(self, works: Iterable[Work], entries: Mapping[tuple[str, str], secrets.Entry]) -> None:
+        """Namespaces, then what is in them for all, then Secrets; an instance whose part fails is not written."""
+        needed: dict[str, list[Work]] = {}
+        for work in works:
+            for reference in work.plan["needs"]:
+                needed.setdefault(reference, []).append(work)
+        first = [name for name in self._plan["shared"] if self._plan["shared"][name]["kind"] == _FIRST]
+        rest = [name for name in self._plan["shared"] if name not in first]
+        for names in (first, rest):
+            manifests = [self._plan["shared"][name] for name in names]
+            outcomes = self._api.map(_caught(self._writer.write), manifests)
+            for name, outcome in zip(names, outcomes, strict=True):
+                self._note_shared(self._plan["shared"][name], outcome, needed.get(name, ()))
+        keys = secrets.differing(entries, self._live)
+        manifests = [secrets.manifest(key, entries[key], self._live, self._cleartexts) for key in keys]
+        by_secret: dict[tuple[str, str], list[Work]] = {}
+        for work in works:
+            for entry in work.plan["secrets"]:
+                by_secret.setdefault((work.plan["namespace"], entry["object"]), []).append(work)
+        outcomes = self._api.map(_caught(self._writer.write), manifests)
+        for key, manifest, outcome in zip(keys, manifests, outcomes, strict=True):
+            self._note_shared(manifest, outcome, by_secret.get(key, ()))
+
+    def _note_shared(self, manifest: Manifest, outcome: Outcome | Exception, works: Iterable[Work]) -> None:
+        if isinstance(outcome, Exception):
+            works = list(works)
+            for work in works:
+                work.error = work.error or str(outcome)
+            if not works:
+                self.errors.append(str(outcome))
+            return
+        self.changed |= outcome.changed
+        _record(self.shared, describe(manifest), outcome)
+
+    def write(self, works: list[Work], removals: Removals) -> None:
+        """The instances' own objects."""
+        ready = [work for work in works if not work.error]
+        total = len(ready)
+        done = 0
+
+        def one(work: Work) -> None:
+            nonlocal done
+            self._write(work, removals.before.get(work.id, []))
+            with self._lock:
+                done += 1
+                self._tell(done, total)
+
+        outcomes = self._api.map(one, ready)
+        for work, outcome in zip(ready, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                work.error = work.error or str(outcome)
+        if total:
+            emit(
+                "done",
+                subject=f"cluster {self._live.cluster}",
+                text=f"compared and written {done} of {total} instances",
+            )
+
+    def _tell(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._told > _TELL:
+            self._told = now
+            emit(
+                "step",
+                subject=f"cluster {self._live.cluster}",
+                text=f"comparing and writing, {done} of {total} instances",
+            )
+
+    def _write(self, work: Work, obsolete: list[Manifest]) -> None:
+        try:
+            for found in obsolete:
+                self._writer.delete(found, gone=found["kind"] in WORKLOADS)
+                work.changed = True
+                work.difference.add(describe(found), "there", None)
+            for manifest in work.plan["objects"]:
+                outcome = self._writer.write(manifest, work.plan)
+                work.changed |= outcome.changed
+                _record(work.difference, manifest["kind"], outcome)
+                work.drift += [_drift(manifest, change) for change in outcome.drift]
+                if manifest["kind"] in WORKLOADS:
+                    work.before, work.after = outcome.before, outcome.after
+        except (ApiError, Foreign, Conflict) as error:
+            work.error = str(error)
+
+
+def _caught(function: Callable[[Manifest], Outcome]) -> Callable[[Manifest], Outcome | Exception]:
+    """The function with its expected errors returned."""
+
+    def attempt(manifest: Manifest) -> Outcome | Exception:
+        try:
+            return function(manifest)
+        except (ApiError, Foreign, Conflict) as error:
+            return error
+
+    return attempt
+
+
+def _record(difference: Difference, name: str, outcome: Outcome) -> None:
+    if outcome.action == "unchanged":
+        return
+    if outcome.before is None:
+        difference.add(name, None, diffs.clean(outcome.after))
+        return
+    if outcome.action == "adopted":
+        difference.add(f"{name} adopted", False, True)
+    for change in outcome.changes:
+        difference.add(f"{name}.{change}", change.before, change.after)
+
+
+def _drift(manifest: Manifest, change: fields.Change) -> str:
+    return f"{describe(manifest)}: {change} was set to {change.before!r} by {', '.join(change.by)}"

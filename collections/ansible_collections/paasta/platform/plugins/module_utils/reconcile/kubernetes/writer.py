@@ -1,0 +1,320 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bring one object to what is wanted with server-side apply: create it, change it, adopt it, or leave it alone.
+
+Nothing is sent for an object that is as wanted (:mod:`~.fields` tells from the object itself). In check mode the server
+is asked with ``dryRun=All``, so that its defaults, its admission and its refusals are seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import ref
+
+from . import diffs, fields, kinds
+from .api import Api
+from .errors import ApiError
+from .fields import MANAGER, Change
+from .live import WORKLOADS, Live, Manifest
+
+#: Manager that writes ``spec.replicas`` for a HorizontalPodAutoscaler.
+AUTOSCALER = "kube-controller-manager"
+
+_REPLICAS = ("spec", "replicas")
+
+#: Seconds between questions whether a workload is gone.
+_GONE_POLL = 0.5
+
+
+class Foreign(Exception):
+    """An object with the name of one of ours is somebody else's; the text says whose and what to do."""
+
+
+class Conflict(Exception):
+    """Somebody else has set fields that we want otherwise; the text has every field and manager, and the way out."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was done about one object.
+
+    :ivar action: ``unchanged``, ``created``, ``changed`` or ``adopted``.
+    :ivar before: as it was; None when it was not there.
+    :ivar after: as it is now; in check mode as it would be.
+    :ivar changes: what differs between the two, for one that was there.
+    :ivar drift: what somebody else had changed of what we had applied, or added to it.
+    """
+
+    action: str
+    before: Manifest | None
+    after: Manifest
+    drift: list[Change] = field(default_factory=list)
+    changes: list[Change] = field(init=False)
+
+    def __post_init__(self) -> None:
+        same = self.before is None or self.before is self.after
+        self.changes = [] if same or self.before is None else diffs.changes(self.before, self.after)
+
+    @property
+    def changed(self) -> bool:
+        return self.before is None or self.action == "adopted" or bool(self.changes)
+
+
+class Writer:
+    """Writes objects of one run; for several threads at once.
+
+    :param check: called before every write; raises when nothing may be written any more.
+    :param dry_run: ask the server what it would do.
+    :param force: take fields from other managers.
+    """
+
+    def __init__(self, api: Api, live: Live, check: Callable[[], None], *, dry_run: bool, force: bool) -> None:
+        self._api = api
+        self._live = live
+        self._check = check
+        self.dry_run = dry_run
+        self._force = force
+
+    def write(self, manifest: Manifest, plan: Mapping[str, Any] | None = None) -> Outcome:
+        """Bring one object to the manifest.
+
+        :param plan: the instance's part of the plan, for its workload.
+        :raises ApiError: when the server refuses.
+        :raises Foreign: when the name is taken.
+        :raises Conflict: when somebody else holds fields of it.
+        """
+        before = self._before(manifest)
+        if before is None:
+            return self._create(manifest, plan)
+        mine = fields.ours(before)
+        if mine is None:
+            self._refuse_foreign(before, manifest)
+            return self._adopt(manifest, before, plan)
+        desired = _as_it_is(manifest, before, mine, plan)
+        changes = fields.differences(desired, before, mine)
+        drift = [change for change in changes if change.by] + fields.foreign(before)
+        if not changes:
+            return Outcome("unchanged", before, before, drift)
+        after = self._apply(desired, before, plan)
+        return Outcome("changed", before, after, drift)
+
+    def restore(self, before: Manifest, mine: Mapping[str, Any]) -> dict[str, Any]:
+        """Put a workload back as we had applied it, in the fields that were ours; the autoscaler keeps its replicas."""
+        self._check()
+        previous = fields.owned(before, mine)
+        return self._api.apply(previous, manager=MANAGER, force=True)
+
+    def delete(self, found: Manifest, *, gone: bool = False) -> None:
+        """Delete an object as it was seen; one that is gone, or was made anew meanwhile, is left alone.
+
+        :param gone: come back when it and its pods are gone, however long these take to stop.
+        """
+        self._check()
+        uid, propagation = found["metadata"]["uid"], "Foreground" if gone else "Background"
+        try:
+            self._api.delete(ref(found), uid=uid, propagation=propagation, dry_run=self.dry_run)
+            while gone and not self.dry_run and self._api.request("GET", kinds.path(found))["metadata"]["uid"] == uid:
+                self._check()
+                time.sleep(_GONE_POLL)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise
+
+    def _before(self, manifest: Manifest) -> Manifest | None:
+        """The object as it is. A list by label does not show those of others with the same name: where the namespace
+        was there before us, it is asked for.
+        """
+        found = self._live.get(manifest)
+        namespace = manifest["metadata"].get("namespace")
+        if found is not None or namespace not in self._live.namespaces:
+            return found
+        try:
+            return self._api.request("GET", kinds.path(manifest))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _refuse_foreign(self, before: Manifest, manifest: Manifest) -> None:
+        """What has our name and is not ours must not be changed.
+
+        Ours are objects with the labels of the same instance (PaaSTA's, or somebody's who moves to paasta), objects
+        that no instance owns in a namespace of ours, and namespaces.
+        """
+        if manifest["kind"] == "Namespace":
+            return
+        wanted, there = ((found["metadata"].get("labels") or {}) for found in (manifest, before))
+        prefix = self._live.prefix
+        whose = [f"{prefix}/{name}" for name in ("service", "instance")]
+        if all(name in wanted for name in whose):
+            if all(there.get(name) == wanted[name] for name in whose):
+                return
+        else:
+            parent = self._live.objects.get(f"v1/Namespace//{manifest['metadata']['namespace']}")
+            labels = ((parent or {}).get("metadata", {}).get("labels")) or {}
+            if there.get(f"{prefix}/managed") == "true" or labels.get(f"{prefix}/managed") == "true":
+                return
+        by = ", ".join(sorted({str(entry.get("manager")) for entry in fields.entries(before)})) or "somebody"
+        give = " ".join(f"{name}={wanted[name]}" for name in whose if name in wanted) or f"{prefix}/managed=true"
+        raise Foreign(
+            f"{describe(manifest)} is there already and not paasta's (made by {by}): remove it, or give it to paasta "
+            f"with the label{'s' if ' ' in give else ''} {give}"
+        )
+
+    def _create(self, manifest: Manifest, plan: Mapping[str, Any] | None) -> Outcome:
+        if plan and manifest["kind"] in WORKLOADS and "replicas" not in manifest["spec"]:
+            manifest = _with_replicas(manifest, plan["replicas"])
+        if self.dry_run and self._new_namespace(manifest):
+            # The server cannot say what it would make of it: its namespace is not there yet.
+            return Outcome("created", None, manifest)
+        self._check()
+        after = self._api.apply(manifest, manager=MANAGER, force=self._force, dry_run=self.dry_run)
+        return Outcome("created", None, after)
+
+    def _new_namespace(self, manifest: Manifest) -> bool:
+        namespace = manifest["metadata"].get("namespace")
+        return namespace is not None and namespace not in self._live.namespaces
+
+    def _apply(self, desired: Manifest, before: Manifest, plan: Mapping[str, Any] | None) -> dict[str, Any]:
+        self._check()
+        try:
+            return self._api.apply(desired, manager=MANAGER, force=self._force, dry_run=self.dry_run)
+        except ApiError as error:
+            found = fields.conflicts(error.details)
+            if error.status != 409 or not found:
+                raise
+            if {field for field, _manager in found} == {".".join(_REPLICAS)} and plan:
+                if plan["autoscaling"]:
+                    # It has scaled since we looked: how many is its decision.
+                    desired = _with_replicas(desired, None)
+                    return self._api.apply(desired, manager=MANAGER, dry_run=self.dry_run)
+                if {manager for _field, manager in found} == {AUTOSCALER}:
+                    # Of an autoscaler that this instance no longer has.
+                    return self._api.apply(desired, manager=MANAGER, force=True, dry_run=self.dry_run)
+            raise Conflict(_explain(desired, before, found)) from error
+
+    def _adopt(self, manifest: Manifest, before: Manifest, plan: Mapping[str, Any] | None) -> Outcome:
+        """Make ours what PaaSTA or kubectl made: all that they wrote, so that what we do not want goes.
+
+        Where the pods would be the same but for the hash of their configuration they keep that of theirs, and run on.
+        """
+        taken = fields.taken_over(before)
+        theirs = taken[-1]["fieldsV1"]
+        manifest = _as_it_is(manifest, before, theirs, plan)
+        manifest = _with_sha_of(manifest, before, theirs)
+        if self.dry_run:
+            gone = [change for change in fields.differences(manifest, before, theirs) if change.after is None]
+            after = self._api.apply(manifest, manager=MANAGER, force=True, dry_run=True)
+            return Outcome("adopted", before, _without(after, gone))
+        self._check()
+        self._api.request(
+            "PATCH",
+            kinds.path(manifest),
+            query={"fieldManager": MANAGER},
+            content_type="application/merge-patch+json",
+            # With the version: what somebody writes meanwhile must not be lost.
+            body={"metadata": {"managedFields": taken, "resourceVersion": before["metadata"]["resourceVersion"]}},
+        )
+        after = self._api.apply(manifest, manager=MANAGER, force=True)
+        return Outcome("adopted", before, after)
+
+
+def describe(manifest: Manifest) -> str:
+    """``Deployment paastasvc-web/web-main``."""
+    metadata = manifest["metadata"]
+    namespace = metadata.get("namespace")
+    return (
+        f"{manifest['kind']} {namespace}/{metadata['name']}" if namespace else f"{manifest['kind']} {metadata['name']}"
+    )
+
+
+def _as_it_is(
+    manifest: Manifest, before: Manifest, mine: Mapping[str, Any], plan: Mapping[str, Any] | None
+) -> Manifest:
+    """The manifest with what the workload that is there decides for itself.
+
+    * An autoscaled one keeps its replicas. Where the field is still ours it has to be sent, or the server would set it
+      to its default, one, in the middle of the day.
+    * Pods that were adopted, or made before a change of the hash alone, keep their config sha as long as the
+      workload's own says that it is of the same configuration.
+    """
+    if manifest["kind"] not in WORKLOADS or plan is None:
+        return manifest
+    if plan["autoscaling"] and "f:replicas" in mine.get("f:spec", {}):
+        bounds = plan["autoscaling"]
+        replicas = before["spec"].get("replicas", 1)
+        manifest = _with_replicas(manifest, min(max(replicas, bounds["min"]), bounds["max"]))
+    labels, there = manifest["metadata"].get("labels") or {}, before["metadata"].get("labels") or {}
+    names = _sha_labels(manifest)
+    if names and all(labels[name] == there.get(name) for name in names if name in labels):
+        manifest = _with_template_sha(manifest, before, names)
+    return manifest
+
+
+def _with_sha_of(manifest: Manifest, before: Manifest, theirs: Mapping[str, Any]) -> Manifest:
+    """With the config sha of the pods that are there, if that alone would replace them."""
+    names = _sha_labels(manifest)
+    if not names:
+        return manifest
+    candidate = _with_template_sha(manifest, before, names)
+    changes = fields.differences(candidate, before, theirs)
+    return manifest if any(change.path[:2] == ("spec", "template") for change in changes) else candidate
+
+
+def _sha_labels(manifest: Manifest) -> list[str]:
+    """The labels of a workload's pods that have the config sha: ours, and the one of old PaaSTA."""
+    if manifest["kind"] not in WORKLOADS:
+        return []
+    return [name for name in manifest["spec"]["template"]["metadata"]["labels"] if name.endswith("config_sha")]
+
+
+def _with_template_sha(manifest: Manifest, before: Manifest, names: list[str]) -> Manifest:
+    there = before["spec"]["template"]["metadata"].get("labels") or {}
+    kept = {name: there[name] for name in names if name in there}
+    template = manifest["spec"]["template"]
+    metadata = {**template["metadata"], "labels": {**template["metadata"]["labels"], **kept}}
+    return {**manifest, "spec": {**manifest["spec"], "template": {**template, "metadata": metadata}}}
+
+
+def _with_replicas(manifest: Manifest, replicas: int | None) -> Manifest:
+    spec = {name: value for name, value in manifest["spec"].items() if name != "replicas"}
+    if replicas is not None:
+        spec["replicas"] = replicas
+    return {**manifest, "spec": spec}
+
+
+def _without(found: Mapping[str, Any], gone: list[Change]) -> Manifest:
+    """The object without the fields that an adoption removes."""
+    result = found
+    for change in gone:
+        result = _drop(result, change.path)
+    return result
+
+
+def _drop(value: Any, path: fields.Path) -> Any:
+    if isinstance(value, Mapping):
+        if len(path) == 1:
+            return {name: item for name, item in value.items() if name != path[0]}
+        return {name: _drop(item, path[1:]) if name == path[0] else item for name, item in value.items()}
+    if isinstance(value, list):
+        if len(path) == 1:
+            return [item for item in value if f"[{fields.label(item)}]" != path[0]]
+        return [_drop(item, path[1:]) if f"[{fields.label(item)}]" == path[0] else item for item in value]
+    return value
+
+
+def _explain(desired: Manifest, before: Manifest, found: list[tuple[str, str]]) -> str:
+    lines = [f"  {field}: set by {manager}" for field, manager in found]
+    values = {
+        str(change): change for change in fields.differences(desired, before, fields.ours(before) or {}) if change.by
+    }
+    if desired["kind"] != "Secret":
+        lines += [f"  {name} is {change.before!r}, planned is {change.after!r}" for name, change in values.items()]
+    return (
+        f"{describe(desired)}: somebody else has set what the plan says otherwise; write it into soa-configs, or take "
+        "it back with force_conflicts (-e force_conflicts=true):\n" + "\n".join(lines)
+    )
