@@ -183,24 +183,34 @@ def taken_over(workload: Mapping[str, Any], target: Target, prefix: str) -> str:
     for label, wanted in ((f"{prefix}/git_sha", target.git_sha), (f"{prefix}/config_sha", target.config_sha)):
         if wanted and labels.get(label, wanted) != wanted:
             name = label.rpartition("/")[2]
-            return f"{_who(metadata)} has set {name} {_short(labels[label])}, planned is {_short(wanted)}"
+            return f"{_who(workload)} has set {name} {_short(labels[label])}, planned is {_short(wanted)}"
     replicas = workload["spec"].get("replicas", 1)
     if target.autoscaling is None and replicas != target.replicas:
-        return f"{_who(metadata)} has set replicas {replicas}, planned are {target.replicas}"
+        return f"{_who(workload)} has set replicas {replicas}, planned are {target.replicas}"
     return ""
 
 
-def changed_by(workload: Mapping[str, Any]) -> tuple[str, str]:
-    """Who changed a workload last, by field manager, and when (RFC 3339); both empty when nobody is recorded."""
-    entries = workload["metadata"].get("managedFields") or []
-    ours = [entry for entry in entries if entry.get("subresource") != "status"]
-    last = max(ours, key=lambda entry: entry.get("time") or "", default={})
-    return last.get("manager", ""), last.get("time") or ""
+def last_change(workload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The newest of a workload's ``managedFields`` that is no status: manager, time, subresource. Empty without any."""
+    entries = workload["metadata"].get("managedFields") or ()
+    changes = [entry for entry in entries if entry.get("subresource") != "status"]
+    return max(changes, key=lambda entry: entry.get("time") or "") if changes else {}
 
 
-def _who(metadata: Mapping[str, Any]) -> str:
-    who, when = changed_by({"metadata": metadata})
-    return f"{who} (at {when})" if who else "somebody"
+def meddled(workload: Mapping[str, Any], target: Target) -> str:
+    """Who else has changed a workload since the plan was applied, in what does not matter to the plan; for people."""
+    metadata = workload["metadata"]
+    if metadata["generation"] <= target.generation:
+        return ""
+    if target.autoscaling is not None and last_change(workload).get("subresource") == "scale":
+        # The autoscaler at work.
+        return ""
+    return f"{_who(workload)} has changed it since it was applied"
+
+
+def _who(workload: Mapping[str, Any]) -> str:
+    last = last_change(workload)
+    return f"{last['manager']} (at {last['time']})" if last.get("manager") and last.get("time") else "somebody"
 
 
 def _short(sha: str) -> str:
