@@ -10,6 +10,7 @@ import pytest
 from binaries import programs
 from cluster import Cluster
 from control_plane import ControlPlane
+from test_kubelet import TestKubelet
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,17 @@ def cluster(control_plane: ControlPlane) -> Iterator[Cluster]:
     cluster = Cluster(control_plane.admin)
     yield cluster
     cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def _nodes(control_plane: ControlPlane) -> Iterator[TestKubelet]:
+    with TestKubelet(control_plane.host, control_plane.authority) as kubelet:
+        kubelet.add_node()
+        yield kubelet
+
+
+@pytest.fixture
+def kubelet(_nodes: TestKubelet) -> Iterator[TestKubelet]:
+    """The test kubelet with one node, on which pods are ready at once unless the test says otherwise."""
+    yield _nodes
+    _nodes.reset()

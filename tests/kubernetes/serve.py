@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A control plane to try things out on, with test nodes that claim to run pods. It stays until Ctrl-C.
 
-    .venv/bin/python tests/kubernetes/serve.py [--nodes 3] [--user deployer] [--quiet]
+    .venv/bin/python tests/kubernetes/serve.py [--nodes 3] [--user deployer]
 
-Prints lines for a shell: KUBECONFIG, and PATH with a kubectl of the same version.
+Prints a line for a shell, export KUBECONFIG=..., when it is ready.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import threading
 
 from control_plane import ControlPlane
+from test_kubelet import TestKubelet
 
 
 def main() -> int:
@@ -26,7 +27,12 @@ def main() -> int:
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
-    with ControlPlane(audit=False) as control_plane:
+    with (
+        ControlPlane(audit=False) as control_plane,
+        TestKubelet(control_plane.host, control_plane.authority) as kubelet,
+    ):
+        for _ in range(arguments.nodes):
+            kubelet.add_node()
         kubeconfigs = {"admin": control_plane.admin_kubeconfig, "deployer": control_plane.deployer_kubeconfig}
         print(f"export KUBECONFIG={kubeconfigs[arguments.user]}", flush=True)
         print(f"# logs are in {control_plane.directory}; Ctrl-C ends it all", flush=True)

@@ -106,4 +106,4 @@ def test_the_exec_plugin_gives_what_it_is_told(control_plane: ControlPlane) -> N
     assert plugin.calls == 1
     plugin.give(control_plane.short_token(-1))
     said = control_plane.kubectl("get", "namespaces", kubeconfig=plugin.kubeconfig, check=False)
-    assert "provide credentials" in said
+    assert "Unauthorized" in said
