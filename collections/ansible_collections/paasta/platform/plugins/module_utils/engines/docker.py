@@ -13,18 +13,14 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.paasta.platform.plugins.module_utils.engines.capabilities import DROPPED
+from ansible_collections.paasta.platform.plugins.module_utils.engines.errors import CannotRender
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.config_sha import config_sha
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.frozen import FrozenDict
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import HealthCheck, Instance, Version
 
 from . import docker_secrets
 from .bounce import METHODS
-
-#: Capabilities that PaaSTA takes from every container unless ``cap_add`` keeps them (PaaSTA: ``utils.CAPS_DROP``).
-CAPABILITIES_DROPPED = (
-    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW",
-    "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
-)  # fmt: skip
 
 #: Swap above ``mem``, in MiB (PaaSTA: ``memory-swap = mem + 64``).
 SWAP_MARGIN_MIB = 64
@@ -46,10 +42,6 @@ NOT_CARRIED_OUT = frozenset({
     "persistent_volumes", "projected_sa_volumes", "service_account_name", "sidecar_resource_requirements",
     "ssm_secrets", "topology_spread_constraints", "uses_bulkdata",
 })  # fmt: skip
-
-
-class CannotRender(Exception):
-    """The instance asks for what this engine cannot do, and running it without would be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +76,7 @@ def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     _refuse(instance)
     secrets, problems = docker_secrets.render(instance)
     if problems:
-        raise CannotRender("\n".join(f"{instance.id}: {problem}" for problem in problems))
+        raise CannotRender(f"{instance.id}: {problem}" for problem in problems)
     container = _container(instance, version, facts, secrets)
     sha = config_sha(instance, _platform(facts))
     container["Labels"] |= {"paasta_config_sha": sha}
@@ -260,7 +252,7 @@ def _host_config(instance: Instance, facts: Facts, secret_directories: Set[str])
         "CpuPeriod": instance.cfs_period_us,
         "CpuQuota": int((instance.cpus + instance.cpu_burst_add) * instance.cfs_period_us),
         "CapAdd": sorted(keep),
-        "CapDrop": [capability for capability in CAPABILITIES_DROPPED if capability not in keep],
+        "CapDrop": [capability for capability in sorted(DROPPED) if capability not in keep],
         "Privileged": instance.privileged,
         "Init": True,
         "NetworkMode": "bridge",

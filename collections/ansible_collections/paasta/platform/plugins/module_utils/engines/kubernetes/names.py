@@ -17,6 +17,7 @@ __all__ = ["NAME_LIMIT", "app", "label_value", "limited", "namespace", "path", "
 
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_.-]+")
+_NOT_IN_VOLUMES = re.compile(r"[^a-z0-9-]+")
 _NAMESPACE_PREFIX = "paastasvc-"
 
 
@@ -43,7 +44,8 @@ def namespace(instance: Instance) -> str:
 
 def path(text: str) -> str:
     """A path as part of the name of a volume: ``/etc/hosts`` → ``slash-etcslash-hosts``. Not shortened."""
-    return text.strip().replace("/", "slash-").replace(".", "dot-").replace("_", "--").lower()
+    name = sanitise((text.rstrip("/") or "/").replace("/", "slash-").replace(".", "dot-"))
+    return _NOT_IN_VOLUMES.sub("-", name).rstrip("-")
 
 
 def ref(manifest: Mapping[str, Any]) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.paasta.platform.plugins.module_utils.engines.docker import (
-    CannotRender,
     Facts,
     render,
     replica_body,
     warnings,
 )
+from ansible_collections.paasta.platform.plugins.module_utils.engines.errors import CannotRender
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Bounce, Instance
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.tree import load
 

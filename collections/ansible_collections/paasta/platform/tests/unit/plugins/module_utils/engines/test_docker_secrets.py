@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.paasta.platform.plugins.module_utils.engines.docker import (
-    CannotRender,
     Facts,
     render,
     replica_body,
@@ -25,6 +24,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.engines.docker_sec
     read_label,
     references,
 )
+from ansible_collections.paasta.platform.plugins.module_utils.engines.errors import CannotRender
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.frozen import FrozenDict, freeze
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Instance, SecretUse, Volume
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import SecretRef
