@@ -13,6 +13,13 @@ from .fields import Change, Path, label
 
 #: What the server keeps for itself.
 _ITS_OWN = frozenset({"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"})
+#: Annotations that controllers write, perhaps between our look and our write; and kubectl's copy of the whole object,
+#: which goes with an adoption, and of a Secret has the cleartext.
+_NOT_SHOWN = (
+    "deployment.kubernetes.io/revision",
+    "autoscaling.alpha.kubernetes.io/conditions",
+    "kubectl.kubernetes.io/last-applied-configuration",
+)
 #: Cleartext of Secrets never leaves the process; their digest is an annotation.
 _CLEARTEXT = ("data", "stringData")
 
@@ -21,6 +28,9 @@ def clean(found: Mapping[str, Any]) -> dict[str, Any]:
     """An object without what the server keeps for itself, without its status, and without cleartext."""
     result = {name: value for name, value in found.items() if name != "status"}
     result["metadata"] = {name: value for name, value in found["metadata"].items() if name not in _ITS_OWN}
+    if annotations := result["metadata"].pop("annotations", None):
+        kept = {name: value for name, value in annotations.items() if name not in _NOT_SHOWN}
+        result["metadata"] |= {"annotations": kept} if kept else {}
     if found.get("kind") == "Secret":
         for name in _CLEARTEXT:
             result.pop(name, None)

@@ -26,6 +26,9 @@ AUTOSCALER = "kube-controller-manager"
 
 _REPLICAS = ("spec", "replicas")
 
+#: A status that changes all the time is written some times a second.
+_TAKE_OVER_ATTEMPTS = 10
+
 #: Seconds between questions whether a workload is gone.
 _GONE_POLL = 0.5
 
@@ -96,7 +99,8 @@ class Writer:
             return self._adopt(manifest, before, plan)
         desired = _as_it_is(manifest, before, mine, plan)
         changes = fields.differences(desired, before, mine)
-        drift = [change for change in changes if change.by] + fields.foreign(before)
+        drift = [change for change in changes if change.by]
+        drift += [change for change in fields.foreign(before) if change.path not in {one.path for one in drift}]
         if not changes:
             return Outcome("unchanged", before, before, drift)
         after = self._apply(desired, before, plan)
@@ -207,20 +211,49 @@ class Writer:
         manifest = _as_it_is(manifest, before, theirs, plan)
         manifest = _with_sha_of(manifest, before, theirs)
         if self.dry_run:
-            gone = [change for change in fields.differences(manifest, before, theirs) if change.after is None]
-            after = self._api.apply(manifest, manager=MANAGER, force=True, dry_run=True)
-            return Outcome("adopted", before, _without(after, gone))
-        self._check()
-        self._api.request(
-            "PATCH",
-            kinds.path(manifest),
-            query={"fieldManager": MANAGER},
-            content_type="application/merge-patch+json",
-            # With the version: what somebody writes meanwhile must not be lost.
-            body={"metadata": {"managedFields": taken, "resourceVersion": before["metadata"]["resourceVersion"]}},
-        )
+            return Outcome("adopted", before, self._try_adoption(manifest, before, theirs))
+        self._take_over(before)
         after = self._api.apply(manifest, manager=MANAGER, force=True)
         return Outcome("adopted", before, after)
+
+    def _take_over(self, found: Manifest) -> None:
+        """Make the fields that others wrote ours, whatever controllers write into its status meanwhile."""
+        for attempt in range(_TAKE_OVER_ATTEMPTS):
+            self._check()
+            # With the version: what somebody writes meanwhile must not be lost.
+            metadata = {
+                "managedFields": fields.taken_over(found),
+                "resourceVersion": found["metadata"]["resourceVersion"],
+            }
+            try:
+                self._api.request(
+                    "PATCH",
+                    kinds.path(found),
+                    query={"fieldManager": MANAGER},
+                    content_type="application/merge-patch+json",
+                    body={"metadata": metadata},
+                )
+                return
+            except ApiError as error:
+                if error.status != 409 or attempt == _TAKE_OVER_ATTEMPTS - 1:
+                    raise
+            found = self._api.request("GET", kinds.path(found))
+
+    def _try_adoption(self, manifest: Manifest, before: Manifest, theirs: Mapping[str, Any]) -> Manifest:
+        """What an adoption would make of an object. It takes two requests, of which a dry run forgets the first: so
+        what they lead to is asked for in one, and the server fills in the defaults of what goes.
+        """
+        gone = [change.path for change in fields.differences(manifest, before, theirs) if change.after is None]
+        wanted = self._api.apply(manifest, manager=MANAGER, force=True, dry_run=True)
+        for path in gone:
+            wanted = _drop(wanted, path)
+        return self._api.request(
+            "PATCH",
+            kinds.path(manifest),
+            query={"fieldManager": MANAGER, "dryRun": "All"},
+            content_type="application/merge-patch+json",
+            body=_merge_patch(diffs.clean(before), diffs.clean(wanted)),
+        )
 
 
 def describe(manifest: Manifest) -> str:
@@ -287,12 +320,17 @@ def _with_replicas(manifest: Manifest, replicas: int | None) -> Manifest:
     return {**manifest, "spec": spec}
 
 
-def _without(found: Mapping[str, Any], gone: list[Change]) -> Manifest:
-    """The object without the fields that an adoption removes."""
-    result = found
-    for change in gone:
-        result = _drop(result, change.path)
-    return result
+def _merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7386) from one to the other."""
+    patch: dict[str, Any] = {name: None for name in before if name not in after}
+    for name, value in after.items():
+        old = before.get(name)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if below := _merge_patch(old, value):
+                patch[name] = below
+        elif value != old:
+            patch[name] = value
+    return patch
 
 
 def _drop(value: Any, path: fields.Path) -> Any:
