@@ -7,15 +7,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+#: More hosts than this are counted, not named: a table has lines, not pages. Docker's are few, and always named.
+NAMED_HOSTS = 4
+
 HEADINGS = ("service.instance", "engine", "ready", "git sha", "hosts", "URL")
 
 
 def render(rows: Iterable[Mapping[str, Any]]) -> str:
     """The table, with what is wrong under the line it belongs to.
 
-    :param rows: as the ``docker_instances`` module returns them.
+    :param rows: as the modules ``docker_instances`` and ``kubernetes_instances`` return them.
     """
-    ordered = sorted(rows, key=lambda row: row["id"])
+    ordered = sorted(rows, key=lambda row: (row["id"], row["engine"]))
     heading, rule, *listed = lines(HEADINGS, [_cells(row) for row in ordered])
     text = [heading, rule]
     for row, line in zip(ordered, listed, strict=True):
@@ -30,9 +33,21 @@ def lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    hosts = ", ".join(f"{host} {count}" if count > 1 else host for host, count in sorted(row["hosts"].items()))
-    ready = f"{row['ready']}/{row['replicas']}" if row["replicas"] or row["ready"] else "stopped"
-    return (row["id"], row["engine"], ready, row["git_sha"] or "-", hosts or "-", row["url"] or "-")
+    return (row["id"], row["engine"], _ready(row), row["git_sha"] or "-", _hosts(row) or "-", row["url"] or "-")
+
+
+def _ready(row: Mapping[str, Any]) -> str:
+    """``2/3``; with an autoscaler its bounds behind it: ``2/3 (1-10)``."""
+    scaled = row.get("autoscaler")
+    bounds = f" ({scaled['min']}-{scaled['max']})" if scaled else ""
+    return f"{row['ready']}/{row['replicas']}{bounds}" if row["replicas"] or row["ready"] else "stopped"
+
+
+def _hosts(row: Mapping[str, Any]) -> str:
+    hosts = sorted(row["hosts"].items())
+    if row["engine"] == "kubernetes" and len(hosts) > NAMED_HOSTS:
+        return f"{len(hosts)} nodes"
+    return ", ".join(f"{host} {count}" if count > 1 else host for host, count in hosts)
 
 
 def _line(cells: Iterable[str], widths: list[int]) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: Digits of a git sha in texts for people.
-SHORT_SHA = 8
+# Digits of a git sha in texts for people.
+_SHORT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +179,10 @@ def taken_over(workload: Mapping[str, Any], target: Target, prefix: str) -> str:
     metadata = workload["metadata"]
     if metadata["generation"] <= target.generation:
         return ""
-    labels = workload["spec"]["template"]["metadata"].get("labels") or {}
-    for label, wanted in ((f"{prefix}/git_sha", target.git_sha), (f"{prefix}/config_sha", target.config_sha)):
-        if wanted and labels.get(label, wanted) != wanted:
-            name = label.rpartition("/")[2]
-            return f"{_who(workload)} has set {name} {_short(labels[label])}, planned is {_short(wanted)}"
+    git_sha, config_sha = version(workload, prefix)
+    for name, is_, wanted in (("git_sha", git_sha, target.git_sha), ("config_sha", config_sha, target.config_sha)):
+        if is_ != wanted:
+            return f"{_who(workload)} has set {name} {short(is_) or 'to nothing'}, planned is {short(wanted)}"
     replicas = workload["spec"].get("replicas", 1)
     if target.autoscaling is None and replicas != target.replicas:
         return f"{_who(workload)} has set replicas {replicas}, planned are {target.replicas}"
@@ -213,5 +212,12 @@ def _who(workload: Mapping[str, Any]) -> str:
     return f"{last['manager']} (at {last['time']})" if last.get("manager") and last.get("time") else "somebody"
 
 
-def _short(sha: str) -> str:
-    return sha[:SHORT_SHA] if len(sha) == 40 else sha
+def version(workload: Mapping[str, Any], prefix: str) -> tuple[str, str]:
+    """Git sha and config sha that a workload gives its pods; empty where it says none."""
+    labels = (workload["spec"]["template"].get("metadata") or {}).get("labels") or {}
+    return labels.get(f"{prefix}/git_sha", ""), labels.get(f"{prefix}/config_sha", "")
+
+
+def short(sha: str) -> str:
+    """A git sha for people; anything else as it is."""
+    return sha[:_SHORT] if len(sha) == 40 else sha

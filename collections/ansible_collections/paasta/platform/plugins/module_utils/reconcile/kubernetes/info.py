@@ -1,0 +1,30 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""See what runs of the plan on a Kubernetes cluster: the work of ``kubernetes_instances_info``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
+
+from .access import AccessError, access
+from .api import Api
+from .errors import ApiError, Unreachable
+from .row import brief
+from .rows import of_plan
+
+
+def gather(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Look only. ``args`` is as in :data:`~.arguments.INFO_ARGUMENTS`; returns the module's result."""
+    try:
+        api = Api(access(args))
+        try:
+            rows = of_plan(api, args)
+        finally:
+            api.close()
+    except (AccessError, ApiError, Unreachable) as error:
+        return {"failed": True, "msg": str(error)}
+    emit("rows", rows=[brief(row) for row in rows])
+    return {"changed": False, "instances": rows}

@@ -1,0 +1,174 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of a whole cluster: of what a run has seen, or of what is listed, once per kind, to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from .api import Api
+from .board import Workload
+from .events import WARNINGS, Event, by_object
+from .events import read as read_event
+from .kinds import collection
+from .live import WORKLOADS, Live
+from .pods import Pod
+from .pods import read as read_pod
+from .row import UNMARKED, UNPLANNED, row
+
+if TYPE_CHECKING:
+    from .deploy import Work
+
+Object = Mapping[str, Any]
+
+#: Up to so many namespaces have their events listed one by one. For more, one list of all is cheaper, although it has
+#: the warnings of whatever else runs in the cluster.
+FEW_NAMESPACES = 20
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was listed. ``autoscalers`` are by the workload that they scale, ``warnings`` by namespace and object."""
+
+    workloads: dict[Workload, Object] = field(default_factory=dict)
+    pods: dict[Workload, list[Pod]] = field(default_factory=dict)
+    autoscalers: dict[Workload, Object] = field(default_factory=dict)
+    warnings: dict[str, dict[tuple[str, str], list[Event]]] = field(default_factory=dict)
+
+
+def of_plan(api: Api, args: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row for each instance that is planned or runs; passes on what the API server refuses.
+
+    :param args: as in :data:`~.arguments.INFO_ARGUMENTS`.
+    """
+    plan, undeployed = args["plan"], set(args["undeployed"])
+    prefix, planned = plan["prefix"], plan["instances"]
+    seen = _look(api, prefix, args["cluster"])
+    there: dict[str, list[Workload]] = {id: [] for id in (*planned, *undeployed)}
+    for key, workload in seen.workloads.items():
+        id = _instance(workload, prefix)
+        if id in there or _is_selected(id, args["only"]):
+            there.setdefault(id, []).append(key)
+    seen.warnings = _look_at_events(api, {key[1] for keys in there.values() for key in keys})
+    return [_row(id, planned.get(id), keys, seen, prefix, id in undeployed) for id, keys in sorted(there.items())]
+
+
+def of_run(
+    plan: Mapping[str, Any],
+    works: Iterable[Work],
+    observed: Mapping[str, tuple[Object, list[Pod]]],
+    live: Live,
+    undeployed: Iterable[str],
+) -> list[dict[str, Any]]:
+    """One row for each instance of a run, of what the run knows already: asks nobody.
+
+    :param observed: workload and pods of the instances that were waited for (:meth:`~.rollout.Rollout.observed`).
+    :param live: what was there before the run.
+    """
+    left_alone = live.by_instance(*WORKLOADS)
+    rows = [
+        row(id, None, next(iter(left_alone.get(id, ())), None), prefix=plan["prefix"], problems=[UNMARKED])
+        for id in undeployed
+    ]
+    for work in works:
+        workload, pods = observed.get(work.id, (work.after or work.before, None))
+        error = work.error.partition("\n")[0]
+        rows.append(
+            row(
+                work.id,
+                work.plan,
+                workload,
+                prefix=plan["prefix"],
+                pods=pods,
+                reason=work.difference.reason(),
+                problems=[error] if error else [],
+            )
+        )
+    return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def _row(
+    id: str, planned: Object | None, keys: list[Workload], seen: Seen, prefix: str, undeployed: bool
+) -> dict[str, Any]:
+    """One instance; ``keys`` are all its workloads, of which one is the planned one."""
+    place = (planned["kind"], planned["namespace"], planned["name"]) if planned else None
+    chosen = place if place in keys else next(iter(sorted(keys)), None) if not planned else None
+    problems = [UNMARKED] if undeployed else [UNPLANNED] if not planned else []
+    for kind, namespace, name in sorted(set(keys) - {chosen}):
+        problems.append(f"also runs as {kind} {namespace}/{name}, which is not in the plan")
+    return row(
+        id,
+        planned,
+        seen.workloads.get(chosen) if chosen else None,
+        prefix=prefix,
+        pods=seen.pods.get(chosen, ()) if chosen else (),
+        autoscaler=seen.autoscalers.get(chosen) if chosen else None,
+        warnings=seen.warnings.get(chosen[1]) if chosen else None,
+        problems=problems,
+    )
+
+
+def _is_selected(id: str, only: Iterable[str]) -> bool:
+    """``only`` names services and instances; empty means all."""
+    selected = set(only)
+    return bool(id) and (not selected or bool(selected & {id, id.partition(".")[0]}))
+
+
+def _instance(workload: Object, prefix: str) -> str:
+    labels = workload["metadata"].get("labels") or {}
+    service, instance = labels.get(f"{prefix}/service"), labels.get(f"{prefix}/instance")
+    return f"{service}.{instance}" if service and instance else ""
+
+
+def _look(api: Api, prefix: str, cluster: str) -> Seen:
+    """List workloads, pods and autoscalers, once per kind and all at the same time."""
+    managed = f"{prefix}/managed=true"
+    ours = f"{managed},{prefix}/cluster={cluster}"
+    # PaaSTA labels its autoscalers without the cluster: each counts for the workload that it scales.
+    questions = [*((kind, ours) for kind in WORKLOADS), ("Pod", ours), ("HorizontalPodAutoscaler", managed)]
+
+    def ask(question: tuple[str, str]) -> list[dict[str, Any]]:
+        kind, selector = question
+        return api.list(collection(kind), label_selector=selector)[0]
+
+    seen, now = Seen(), datetime.now(UTC)
+    for item in _answers(api, ask, questions):
+        namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+        if item["kind"] == "Pod":
+            pod = read_pod(item, prefix, now)
+            seen.pods.setdefault((pod.owner[0], namespace, pod.owner[1]), []).append(pod)
+        elif item["kind"] == "HorizontalPodAutoscaler":
+            scaled = item["spec"]["scaleTargetRef"]
+            seen.autoscalers[(scaled["kind"], namespace, scaled["name"])] = item
+        else:
+            seen.workloads[(item["kind"], namespace, name)] = item
+    return seen
+
+
+def _look_at_events(api: Api, namespaces: set[str]) -> dict[str, dict[tuple[str, str], list[Event]]]:
+    """The warnings of namespaces, by namespace and object."""
+    where = sorted(namespaces) if len(namespaces) <= FEW_NAMESPACES else [None]
+
+    def ask(namespace: str | None) -> list[dict[str, Any]]:
+        return api.list(collection("Event", namespace), field_selector=WARNINGS)[0]
+
+    found: dict[str, list[Event]] = {}
+    for item in _answers(api, ask, where):
+        # Cluster-wide lists have the events of everybody.
+        if item["involvedObject"].get("namespace") in namespaces:
+            event = read_event(item)
+            found.setdefault(event.namespace, []).append(event)
+    return {namespace: by_object(events) for namespace, events in found.items()}
+
+
+def _answers(
+    api: Api, ask: Callable[[Any], list[dict[str, Any]]], questions: Iterable[Any]
+) -> Iterator[dict[str, Any]]:
+    """All that the answers have; raises the first refusal."""
+    for answer in api.map(ask, questions):
+        if isinstance(answer, Exception):
+            raise answer
+        yield from answer
