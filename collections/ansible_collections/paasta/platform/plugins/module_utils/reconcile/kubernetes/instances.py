@@ -26,9 +26,11 @@ from .deploy import Deploy, Work, label
 from .errors import ApiError, Unreachable
 from .lease import Busy, Lease
 from .live import Live, Manifest, look
+from .pods import Pod
 from .prune import Removals, TooMany, decide
 from .readiness import Target, state
 from .rollout import Rollout
+from .row import brief
 from .writer import Writer, describe
 
 
@@ -94,6 +96,7 @@ class Run:
         self._writer = Writer(api, self._live, check, dry_run=check_mode, force=args["force_conflicts"])
         self._deploy = Deploy(api, self._live, self._writer, self._plan, None if check_mode else cleartexts)
         self._works: list[Work] = []
+        self._observed: dict[str, tuple[Mapping[str, Any], list[Pod]]] = {}
         self._removed: list[str] = []
         self._rolled_back: list[str] = []
 
@@ -149,7 +152,9 @@ class Run:
             self._api, self._plan["prefix"], self._args["cluster"], targets, self._args["timeout"],
             redact=self._cleartexts.redact,
         )  # fmt: skip
-        return {id: str(failure) for id, failure in rollout.wait().items() if failure}
+        failures = {id: str(failure) for id, failure in rollout.wait().items() if failure}
+        self._observed |= rollout.observed()
+        return failures
 
     def _roll_back(self, failures: Mapping[str, str]) -> None:
         """Put the workloads of failed instances back as they were before this run, which is what we had applied."""
@@ -201,8 +206,8 @@ class Run:
 
     def _result(self, diff: bool) -> dict[str, Any]:
         changed = self._deploy.changed or bool(self._removed) or any(work.changed for work in self._works)
-        found = rows.of_run(self._api, self._plan, self._works, self._args)
-        emit("rows", rows=found)
+        found = rows.of_run(self._plan, self._works, self._observed, self._live, self._args["undeployed"])
+        emit("rows", rows=[brief(row) for row in found])
         drift = [text for work in self._works for text in work.drift]
         result: dict[str, Any] = {
             "changed": changed,
