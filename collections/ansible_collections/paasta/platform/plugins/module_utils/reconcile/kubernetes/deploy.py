@@ -102,7 +102,7 @@ class Deploy:
         rest = [name for name in self._plan["shared"] if name not in first]
         for names in (first, rest):
             manifests = [self._plan["shared"][name] for name in names]
-            outcomes = self._api.map(_caught(self._writer.write), manifests)
+            outcomes: list[Outcome | Exception] = self._api.map(_caught(self._writer.write), manifests)
             for name, outcome in zip(names, outcomes, strict=True):
                 self._note_shared(self._plan["shared"][name], outcome, needed.get(name, ()))
         keys = secrets.differing(entries, self._live)
@@ -139,7 +139,7 @@ class Deploy:
                 done += 1
                 self._tell(done, total)
 
-        outcomes = self._api.map(one, ready)
+        outcomes: list[ApiError | None] = self._api.map(one, ready)
         for work, outcome in zip(ready, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 work.error = work.error or str(outcome)

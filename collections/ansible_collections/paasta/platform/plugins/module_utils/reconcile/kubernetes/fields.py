@@ -135,7 +135,8 @@ def differences(desired: Mapping[str, Any], live: Mapping[str, Any], fields: Fie
             value = {part: item for part, item in value.items() if part not in ("name", "namespace")}
         elif name in _IDENTITY:
             continue
-        _member(name, value, live, fields, (), found, False)
+        if name != "metadata" or value:
+            _member(name, value, live, fields, (), found, False)
     found += _gone(desired, live, fields, ())
     return [Change(change.path, change.before, change.after, _owners(live, change.path)) for change in found]
 

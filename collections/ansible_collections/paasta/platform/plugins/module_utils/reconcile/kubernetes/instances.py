@@ -96,6 +96,7 @@ class Run:
         self._writer = Writer(api, self._live, check, dry_run=check_mode, force=args["force_conflicts"])
         self._deploy = Deploy(api, self._live, self._writer, self._plan, None if check_mode else cleartexts)
         self._works: list[Work] = []
+        # What waiting has seen last of the workloads it was about, and of their pods.
         self._observed: dict[str, tuple[Mapping[str, Any], list[Pod]]] = {}
         self._removed: list[str] = []
         self._rolled_back: list[str] = []
@@ -148,13 +149,18 @@ class Run:
         """Wait for all; the reason by id for those that did not get there."""
         if not targets:
             return {}
+        args = self._args
         rollout = Rollout(
-            self._api, self._plan["prefix"], self._args["cluster"], targets, self._args["timeout"],
+            self._api,
+            self._plan["prefix"],
+            args["cluster"],
+            targets,
+            args["timeout"],
             redact=self._cleartexts.redact,
-        )  # fmt: skip
-        failures = {id: str(failure) for id, failure in rollout.wait().items() if failure}
+        )
+        failures = rollout.wait()
         self._observed |= rollout.observed()
-        return failures
+        return {id: str(failure) for id, failure in failures.items() if failure}
 
     def _roll_back(self, failures: Mapping[str, str]) -> None:
         """Put the workloads of failed instances back as they were before this run, which is what we had applied."""
@@ -192,7 +198,7 @@ class Run:
                 doomed += surplus
         if not any(work.error for work in self._works):
             doomed += removals.shared
-        outcomes = self._api.map(self._writer.delete, doomed)
+        outcomes: list[ApiError | None] = self._api.map(self._writer.delete, doomed)
         for one, outcome in zip(doomed, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 self._deploy.errors.append(str(outcome))

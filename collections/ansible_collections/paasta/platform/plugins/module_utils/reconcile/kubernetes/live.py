@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import ref
 
 from .api import Api
+from .errors import ApiError
 from .kinds import collection
 
 #: Kinds with the labels of an instance.
@@ -85,7 +86,7 @@ def look(api: Api, prefix: str, cluster: str, only: Iterable[str], secrets: bool
 
     live = Live(prefix, cluster)
     namespaces = []
-    answers = api.map(ask, wanted)
+    answers: list[list[dict[str, Any]] | ApiError] = api.map(ask, wanted)
     for (kind, _selector, _metadata), answer in zip(wanted, answers, strict=True):
         if isinstance(answer, Exception):
             raise answer
