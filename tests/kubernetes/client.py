@@ -25,12 +25,13 @@ TIMEOUT = 30.0  # seconds
 class Refused(Exception):
     """The API server's answer is a Status that tells of a failure."""
 
-    def __init__(self, method: str, path: str, status: int, body: bytes) -> None:
+    def __init__(self, method: str, path: str, status: int, body: bytes, retry_after: str | None = None) -> None:
         try:
             self.body: Object = json.loads(body)
         except ValueError:
             self.body = {"message": body.decode(errors="replace")}
         self.status = status
+        self.retry_after = retry_after
         self.reason = self.body.get("reason", "")
         super().__init__(f"{method} {path}: {status} {self.reason}: {self.body.get('message')}")
 
@@ -67,7 +68,7 @@ class Client:
         headers = self._headers | ({"Content-Type": content_type} if data is not None else {})
         answer = self._pool.request(method, self.host + path, body=data, headers=headers, timeout=timeout)
         if answer.status >= 400:
-            raise Refused(method, path, answer.status, answer.data)
+            raise Refused(method, path, answer.status, answer.data, answer.headers.get("Retry-After"))
         return answer.data
 
     def get(self, path: str, **query: Any) -> Object:

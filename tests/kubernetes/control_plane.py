@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import urllib3
 from binaries import programs
@@ -253,9 +254,13 @@ class ControlPlane:
         path.write_text(text)
         return path
 
-    def deployer(self) -> Client:
-        """A client with the deployer's rights, to be closed."""
-        return Client(self.host, self.ca, token=self.deployer_token)
+    def deployer_kubeconfig_at(self, host: str) -> Path:
+        """The deployer's kubeconfig for another host: the URL of a proxy."""
+        return self.user_kubeconfig(f"deployer-{urlsplit(host).port}", token=self.deployer_token, host=host)
+
+    def deployer(self, host: str = "") -> Client:
+        """A client with the deployer's rights, to be closed; of another host if that is a proxy."""
+        return Client(host or self.host, self.ca, token=self.deployer_token)
 
     def short_token(self, seconds: float) -> str:
         """The deployer's token that expires in so many seconds; in the past if negative. See TokenSigner.sign."""
