@@ -7,10 +7,15 @@ Pure but for reading the soa-configs directory: the same tree and the same facts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .engines import docker
+from .engines.errors import CannotRender
+from .engines.kubernetes import facts as kubernetes_facts
+from .engines.kubernetes import render as kubernetes
+from .engines.kubernetes import shared as kubernetes_shared
 from .mesh import envoy
 from .soaconfigs import cache
 from .soaconfigs.errors import InvalidConfigs, did_you_mean
@@ -19,7 +24,9 @@ from .soaconfigs.settings import InvalidSettings, Settings, bind
 from .soaconfigs.settings import parse as parse_settings
 from .soaconfigs.tree import load
 
-ENGINES = ("docker",)
+ENGINES = ("docker", "kubernetes")
+_DEFAULT_TYPES = ("kubernetes", "eks")
+_SAME_ENGINE = {"eks": "kubernetes"}  # PaaSTA: eks is Kubernetes that Amazon runs
 
 ARGUMENTS: dict[str, Any] = {
     "soa_dir": {"type": "path", "required": True},
@@ -44,12 +51,12 @@ def run(args: Mapping[str, Any]) -> dict[str, Any]:
             args["soa_dir"],
             args["cluster"],
             services=_services(args["services"], args["instances"]),
-            instance_types=tuple(args["engines"]) or ("kubernetes",),
+            instance_types=tuple(args["engines"]) or _DEFAULT_TYPES,
             settings=settings,
             cache=cache.default_directory(),
         )
         plan = render(config, settings, args)
-    except (InvalidConfigs, InvalidSettings, InvalidSelection, docker.CannotRender) as error:
+    except (InvalidConfigs, InvalidSettings, InvalidSelection, CannotRender) as error:
         return {"failed": True, "msg": str(error)}
     return {"changed": False, "plan": plan, "warnings": [str(warning) for warning in config.warnings]}
 
@@ -64,55 +71,104 @@ def render(config: ClusterConfig, settings: Settings, args: Mapping[str, Any]) -
     """The plan of a cluster.
 
     :returns: JSON-ready: ``cluster``; ``only`` (what was selected, empty for everything);
-        ``secret_environment`` whose ciphertexts the digests are of; per engine its
-        ``instances`` by id; ``mesh.namespaces`` by id; ``undeployed`` instance ids; ``warnings``.
+        ``secret_environment`` whose ciphertexts the digests are of; ``engines`` that may have instances;
+        per engine its ``instances`` by id, for kubernetes also the ``shared`` objects that they need, by reference,
+        and the ``prefix`` of labels; ``mesh.namespaces`` by id; ``undeployed`` instance ids; ``warnings``.
     :raises InvalidSelection: for a service or instance that is not there.
-    :raises docker.CannotRender: for every instance that its engine cannot run, all in one text.
+    :raises CannotRender: for every instance that its engine cannot run, all in one text.
     """
     only = _selection(config, args["services"], args["instances"])
     selected = [instance for instance in config.instances if _matches(instance, only)]
-    warnings = [text for namespace in config.namespaces for text in envoy.warnings(namespace)]
-    objects, ignored = _render_docker(
-        _on_engine(selected, args["engines"], "docker"), _docker_facts(args["registry"], settings)
-    )
+    _check_engines(selected, args["engines"])
+    notes = _Notes([text for namespace in config.namespaces for text in envoy.warnings(namespace)])
+    on_docker = _docker(selected, args, settings, notes)
+    on_kubernetes = _kubernetes(config, selected, args, settings, notes)
+    if notes.refused:
+        raise CannotRender(notes.refused)
     return {
         "cluster": config.cluster,
         "only": only,
         "secret_environment": settings.secret_environments.get(config.cluster, config.cluster),
-        "docker": {"instances": objects},
+        "engines": sorted({_engine(type_, args["engines"]) for type_ in args["engines"] or _DEFAULT_TYPES}),
+        "docker": on_docker,
+        "kubernetes": on_kubernetes,
         "mesh": {"namespaces": {namespace.id: envoy.namespace_json(namespace) for namespace in config.namespaces}},
         "undeployed": [instance.id for instance in config.undeployed if _matches(instance, only)],
-        "warnings": warnings + ignored,
+        "warnings": notes.warnings,
     }
 
 
-def _on_engine(instances: list[Instance], engines: Mapping[str, str], engine: str) -> list[Instance]:
-    """The instances whose type the inventory gives to an engine; a type is its own engine otherwise."""
+@dataclass
+class _Notes:
+    """What engines have to say: what they run in part, and what they cannot run."""
+
+    warnings: list[str]
+    refused: list[str] = field(default_factory=list)
+
+    def each(
+        self, instances: Iterable[Instance], render_one: Callable[[Instance], dict[str, Any]]
+    ) -> dict[str, dict[str, Any]]:
+        """What is rendered of each instance, by id; what cannot be is noted."""
+        objects = {}
+        for instance in instances:
+            try:
+                objects[instance.id] = render_one(instance)
+            except CannotRender as error:
+                self.refused += error.problems
+        return objects
+
+
+def _engine(instance_type: str, engines: Mapping[str, str]) -> str:
+    """What runs a type: what the inventory says, else the engine of its name."""
+    return engines.get(instance_type) or _SAME_ENGINE.get(instance_type, instance_type)
+
+
+def _check_engines(instances: Iterable[Instance], engines: Mapping[str, str]) -> None:
     types = {instance.instance_type: instance.id for instance in instances}
     problems = [
-        f"no engine {engines.get(type_, type_)!r} for instances of type {type_}, such as {example}: "
+        f"no engine {_engine(type_, engines)!r} for instances of type {type_}, such as {example}: "
         f"map {type_} to one of {', '.join(ENGINES)} in paasta_engines"
         for type_, example in sorted(types.items())
-        if engines.get(type_, type_) not in ENGINES
+        if _engine(type_, engines) not in ENGINES
     ]
     if problems:
         raise InvalidSelection("\n".join(problems))
-    return [i for i in instances if engines.get(i.instance_type, i.instance_type) == engine]
 
 
-def _render_docker(instances: list[Instance], facts: docker.Facts) -> tuple[dict[str, Any], list[str]]:
-    objects: dict[str, Any] = {}
-    refused: list[str] = []
-    warnings: list[str] = []
+def _on_engine(instances: Iterable[Instance], engines: Mapping[str, str], engine: str) -> list[Instance]:
+    return [instance for instance in instances if _engine(instance.instance_type, engines) == engine]
+
+
+def _docker(selected: list[Instance], args: Mapping[str, Any], settings: Settings, notes: _Notes) -> dict[str, Any]:
+    facts = _docker_facts(args["registry"], settings)
+    instances = _on_engine(selected, args["engines"], "docker")
     for instance in instances:
-        try:
-            objects[instance.id] = docker.render(instance, facts)
-        except docker.CannotRender as error:
-            refused.append(str(error))
-        warnings += docker.warnings(instance)
-    if refused:
-        raise docker.CannotRender("\n".join(refused))
-    return objects, warnings
+        notes.warnings += docker.warnings(instance)
+    return {"instances": notes.each(instances, lambda instance: docker.render(instance, facts))}
+
+
+def _kubernetes(
+    config: ClusterConfig, selected: list[Instance], args: Mapping[str, Any], settings: Settings, notes: _Notes
+) -> dict[str, Any]:
+    """A name may be taken by an instance that is not selected. Objects that hold something of every instance are
+    only rendered when all of them were read.
+    """
+    facts = kubernetes_facts.facts(settings, args["registry"], config)
+    instances = _on_engine(selected, args["engines"], "kubernetes")
+    everyone = _on_engine(config.instances, args["engines"], "kubernetes")
+    undeployed = _on_engine(config.undeployed, args["engines"], "kubernetes")
+    objects = notes.each(instances, lambda instance: kubernetes.render(instance, facts))
+    notes.refused += kubernetes.collisions([*everyone, *undeployed], {instance.id for instance in instances})
+    for instance in instances:
+        notes.warnings += kubernetes.warnings(instance, facts)
+    notes.warnings += kubernetes.general_warnings(instances, facts)
+    everything = None if args["services"] or args["instances"] else everyone
+    shared: dict[str, Any] = {}
+    try:
+        shared = kubernetes_shared.objects(instances, facts, everything=everything)
+    except CannotRender as error:
+        notes.refused += error.problems
+    return {"prefix": facts.labels.prefix, "instances": objects, "shared": shared}
 
 
 def _docker_facts(registry: str, settings: Settings) -> docker.Facts:
@@ -139,11 +195,7 @@ def _selection(config: ClusterConfig, services: list[str], instances: list[str])
     wanted += [id for id in instances if "." in id]
     if any("." not in name for name in instances) and not services:
         problems.append(f"instance {instances[0]}: say which service, as in instance=web.{instances[0]}")
-    problems += [
-        f"instance {id}: {nowhere}; {did_you_mean(id, known)}"
-        for id in wanted
-        if id not in known
-    ]
+    problems += [f"instance {id}: {nowhere}; {did_you_mean(id, known)}" for id in wanted if id not in known]
     if problems:
         raise InvalidSelection("\n".join(problems))
     return sorted(set(wanted or services))

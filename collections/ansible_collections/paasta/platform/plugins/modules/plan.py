@@ -21,9 +21,10 @@ options:
     required: true
   engines:
     description:
-      - "Which engine runs which instance type, for example C(kubernetes: docker). A type that is not named is its
-        own engine."
-      - Only instances of these types are rendered, V(kubernetes) when empty. The cluster's other files are checked.
+      - "Which engine runs which instance type, for example C(kubernetes: docker): V(docker) or V(kubernetes). A type
+        that is not named is its own engine; that of V(eks) is V(kubernetes)."
+      - Only instances of these types are rendered, V(kubernetes) and V(eks) when empty. The cluster's other files are
+        checked.
     type: dict
     default: {}
   services:
@@ -75,8 +76,18 @@ plan:
     secret_environment:
       description: The environment whose secrets the cluster uses.
       type: str
+    engines:
+      description: The engines that instances of the given types run on, whether there are any or not.
+      type: list
+      elements: str
     docker:
       description: C(instances) of the engine docker, by id.
+      type: dict
+    kubernetes:
+      description:
+        - C(instances) of the engine kubernetes, by id, each with its C(objects) in the order in which they are applied.
+        - C(shared) are the objects that several of them need, such as namespaces, by reference
+          C(<apiVersion>/<kind>/<namespace>/<name>); C(prefix) is that of labels.
       type: dict
     mesh:
       description: C(namespaces) of the mesh, by id.

@@ -59,7 +59,8 @@ def pre_stop(instance: Instance, facts: Facts) -> dict[str, Any] | None:
     if steps:
         return {"exec": {"command": ["/bin/sh", "-c", "; ".join(steps)]}}
     # The API refuses a sleep that is longer than the grace period.
-    seconds = min(seconds, grace_period(instance, facts) or _GRACE_DEFAULT)
+    grace = grace_period(instance, facts)
+    seconds = min(seconds, _GRACE_DEFAULT if grace is None else grace)
     return {"sleep": {"seconds": seconds}} if seconds else None
 
 

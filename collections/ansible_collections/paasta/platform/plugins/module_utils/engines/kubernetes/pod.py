@@ -7,18 +7,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.frozen import thaw
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Instance, Version, Volume
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Instance, Version
 
 from . import accounts, autoscaling, labels, lifecycle, names, placement, security, sidecar, volumes
 from .container import container
 from .facts import Facts
 
-#: Providers of autoscaling whose metrics are scraped from the pod itself.
-_SCRAPED = frozenset({"uwsgi", "uwsgi-v2", "gunicorn", "worker-load"})
 _HUMP = re.compile("_([a-z0-9])")
 _NOT_IN_NAMES = re.compile("[^a-z0-9.-]+")
 
@@ -46,7 +44,7 @@ def version_labels(instance: Instance, version: Version, facts: Facts, config_sh
         **labels.identity(instance, facts),
         own("git_sha"): version.git_sha,
         own("config_sha"): config_sha,
-        own("autoscaled"): "true" if autoscaled(instance) else "false",
+        own("autoscaled"): "true" if autoscaling.enabled(instance) else "false",
         own("pool"): value(instance.pool),
         facts.labels.prefixed("pool"): value(instance.pool),
         legacy("paasta_service"): value(instance.service),
@@ -73,13 +71,8 @@ def pod_labels(instance: Instance, version: Version, facts: Facts, config_sha: s
         found["elbv2.k8s.aws/pod-readiness-gate-inject"] = "enabled"
     if facts.settings.enable_cost_owner_label and keys.get("cost_owner"):
         found[facts.labels.legacy("cost_owner")] = value(keys["cost_owner"])
-    found.update(autoscaling.pod_labels(instance))
+    found.update(autoscaling.pod_labels(instance, facts))
     return found
-
-
-def autoscaled(instance: Instance) -> bool:
-    """Whether somebody else than soa-configs decides how many replicas run, stopped or not."""
-    return instance.keys.get("max_instances") is not None
 
 
 def pod_annotations(instance: Instance, facts: Facts) -> dict[str, str]:
@@ -98,7 +91,7 @@ def pod_annotations(instance: Instance, facts: Facts) -> dict[str, str]:
         # PaaSTA: empty, so that kube2iam and its like give a pod no role besides that of its service account.
         "iam.amazonaws.com/role": "",
         **{name: str(text) for name, text in optional.items() if text},
-        **autoscaling.pod_annotations(instance),
+        **autoscaling.pod_annotations(instance, facts),
     }
 
 
@@ -107,10 +100,9 @@ def spec(instance: Instance, version: Version, facts: Facts) -> dict[str, Any]:
     mounts, mounted = volumes.mounts_and_volumes(instance, facts)
     containers = [container(instance, version, facts, mounts)]
     if sidecar.present(instance, facts):
-        beside = sidecar.container(instance, facts)
-        extra = _host_volumes(facts.settings.hacheck_sidecar_volumes, beside, mounted)
-        containers.append(beside)
-        mounted = [*mounted, *extra]
+        beside_mounts, beside = volumes.host_mounts(facts.settings.hacheck_sidecar_volumes)
+        containers.append(sidecar.container(instance, facts, beside_mounts))
+        mounted = [*mounted, *(volume for volume in beside if volume not in mounted)]
     optional = {
         "imagePullSecrets": _pull_secrets(instance, facts),
         "serviceAccountName": accounts.service_account_name(instance, facts),
@@ -151,25 +143,6 @@ def _camel(name: str) -> str:
     return _HUMP.sub(lambda match: match[1].upper(), name)
 
 
-def _host_volumes(
-    binds: Iterable[Volume], beside: dict[str, Any], mounted: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Mount directories of the host into a sidecar; returns the volumes that the pod has not got yet."""
-    known = {volume["hostPath"]["path"]: volume["name"] for volume in mounted if "hostPath" in volume}
-    added, mounts = [], []
-    for bind in binds:
-        if bind.host_path not in known:
-            known[bind.host_path] = names.limited(f"host--{names.path(bind.host_path)}")
-            added.append({"name": known[bind.host_path], "hostPath": {"path": bind.host_path}})
-        mount: dict[str, Any] = {"name": known[bind.host_path], "mountPath": bind.container_path}
-        if bind.mode == "RO":
-            mount["readOnly"] = True
-        mounts.append(mount)
-    if mounts:
-        beside["volumeMounts"] = mounts
-    return added
-
-
 def pull_secret(registry: str) -> str:
     """The Secret, in an instance's namespace, with the credentials of a private registry: whoever runs the platform
     puts it there.
@@ -185,12 +158,7 @@ def _pull_secrets(instance: Instance, facts: Facts) -> list[dict[str, str]]:
 def _routable(instance: Instance, in_mesh: bool) -> bool:
     """Whether somebody outside of the cluster's own network must reach the pod."""
     keys = instance.keys
-    if keys.get("routable_ip") or in_mesh or keys.get("prometheus_port"):
-        return True
-    if not autoscaled(instance):
-        return False
-    providers = (keys.get("autoscaling") or {}).get("metrics_providers") or ()
-    return any(provider["type"] in _SCRAPED for provider in providers)
+    return bool(in_mesh or keys.get("routable_ip") or keys.get("prometheus_port")) or autoscaling.scraped(instance)
 
 
 def _secrets_digest(instance: Instance) -> str | None:

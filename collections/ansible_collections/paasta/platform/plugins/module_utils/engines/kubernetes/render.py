@@ -20,13 +20,14 @@ from . import (
     disruption,
     lifecycle,
     names,
-    pod,
+    placement,
     secrets,
     security,
     services,
     shared,
     sidecar,
     strategy,
+    volumes,
     workload,
 )
 from .facts import Facts
@@ -47,12 +48,15 @@ def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     refused = _problems(instance, facts)
     if refused:
         raise CannotRender(refused)
-    stopped = instance.desired_state == "stop"
-    bounds = None if stopped else autoscaling.bounds(instance, facts)
+    bounds = autoscaling.bounds(instance, facts)
     sha = config_sha(instance, _platform(instance, facts))
     main = workload.workload(instance, version, facts, config_sha=sha, replicas=None if bounds else instance.replicas)
-    autoscaler = None if stopped else autoscaling.autoscaler(instance, facts)
-    objects = [services.service(instance, facts), disruption.budget(instance, facts), main, autoscaler]
+    objects = [
+        services.service(instance, facts),
+        disruption.budget(instance, facts),
+        main,
+        autoscaling.autoscaler(instance, facts),
+    ]
     return {
         "service": instance.service,
         "instance": instance.name,
@@ -82,6 +86,11 @@ def _problems(instance: Instance, facts: Facts) -> list[str]:
         *strategy.problems(instance),
         *lifecycle.problems(instance),
         *sidecar.problems(instance, facts),
+        *placement.problems(instance, facts),
+        *volumes.problems(instance, facts),
+        *secrets.problems(instance, facts),
+        *services.problems(instance, facts),
+        *autoscaling.problems(instance, facts),
     ]
     if "service" in instance.keys:
         found.append(problem(instance, ("service",), "engine kubernetes does not run another service's image"))
@@ -93,7 +102,7 @@ def _problems(instance: Instance, facts: Facts) -> list[str]:
 
 def warnings(instance: Instance, facts: Facts) -> list[str]:
     """What the instance sets and this engine carries out in part or not at all, one sentence each."""
-    found = [*strategy.warnings(instance), *security.warnings(instance, facts)]
+    found = [*strategy.warnings(instance), *security.warnings(instance, facts), *volumes.warnings(instance)]
     for key in sorted(NOT_CARRIED_OUT & instance.keys.keys()):
         found.append(problem(instance, (key,), "engine kubernetes does not carry it out"))
     return found
@@ -139,8 +148,11 @@ def _platform(instance: Instance, facts: Facts) -> dict[str, Any]:
         "sidecar": facts.of_sidecars if sidecar.present(instance, facts) else None,
         "token": facts.settings.service_auth_token_settings if instance.service in facts.authenticating else None,
     }
-    if pod.autoscaled(instance):
-        found["autoscaling"] = [autoscaling.pod_labels(instance), autoscaling.pod_annotations(instance)]
+    if autoscaling.enabled(instance):
+        found["autoscaling"] = [
+            autoscaling.pod_labels(instance, facts),
+            autoscaling.pod_annotations(instance, facts),
+        ]
     return {name: value for name, value in found.items() if value}
 
 

@@ -45,14 +45,15 @@ def decides_readiness(instance: Instance, facts: Facts) -> bool:
     return present(instance, facts) and bool(_script(instance, facts))
 
 
-def container(instance: Instance, facts: Facts) -> dict[str, Any]:
-    """The sidecar, with what it mounts: ``hacheck_sidecar_volumes``."""
+def container(instance: Instance, facts: Facts, mounts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sidecar, with what it mounts."""
     registrations = " ".join(instance.registrations)
     script = _script(instance, facts)
     leave = f"/usr/bin/hadown {' '.join(map(shlex.quote, instance.registrations))}"
     optional = {
         "readinessProbe": _readiness(instance, facts, script) if script else None,
         "securityContext": security.sidecar(facts),
+        "volumeMounts": mounts,
     }
     return {
         "name": NAME,
