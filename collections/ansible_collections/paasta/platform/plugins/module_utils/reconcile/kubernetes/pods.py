@@ -160,7 +160,7 @@ def _trouble(pod: Mapping[str, Any], now: datetime) -> Trouble | None:
         if late < LATE_DELETION:
             return Trouble("Terminating")
         node = pod["spec"].get("nodeName", "its node")
-        return Trouble("Terminating", f"should have been gone {late:.0f} s ago; does the kubelet of {node} run?")
+        return Trouble("Terminating", f"should have been gone long ago; does the kubelet of {node} run?")
     if status.get("phase") in ("Failed", "Succeeded"):
         return Trouble(status.get("reason") or status["phase"], one_line(status.get("message") or ""))
     scheduled = _condition(status, "PodScheduled")
