@@ -8,12 +8,18 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import names
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Instance
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.names import NAME_LIMIT, sanitise
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.names import NAME_LIMIT
 
 __all__ = ["NAME_LIMIT", "app", "label_value", "limited", "namespace", "path", "ref", "sanitise"]
+
+# The same few names are asked for many times in the rendering of an instance.
+_CACHED = 16384
+sanitise = lru_cache(maxsize=_CACHED)(names.sanitise)
 
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -54,6 +60,7 @@ def ref(manifest: Mapping[str, Any]) -> str:
     return f"{manifest['apiVersion']}/{manifest['kind']}/{metadata.get('namespace', '')}/{metadata['name']}"
 
 
+@lru_cache(maxsize=_CACHED)
 def label_value(text: str) -> str:
     """The text as a label may have it: at most 63 of ``A-Za-z0-9._-``, a letter or digit at both ends; may be empty."""
     if _LABEL_VALUE.fullmatch(text):

@@ -21,11 +21,11 @@ _HUMP = re.compile("_([a-z0-9])")
 _NOT_IN_NAMES = re.compile("[^a-z0-9.-]+")
 
 
-def template(instance: Instance, version: Version, facts: Facts, config_sha: str) -> dict[str, Any]:
-    """``template`` of a workload."""
+def template(instance: Instance, version: Version, facts: Facts, labels_too: Mapping[str, str]) -> dict[str, Any]:
+    """``template`` of a workload; ``labels_too`` are those of :func:`version_labels`."""
     return {
         "metadata": {
-            "labels": pod_labels(instance, version, facts, config_sha),
+            "labels": {**labels_too, **pod_labels(instance, facts)},
             "annotations": pod_annotations(instance, facts),
         },
         "spec": spec(instance, version, facts),
@@ -55,11 +55,10 @@ def version_labels(instance: Instance, version: Version, facts: Facts, config_sh
     }
 
 
-def pod_labels(instance: Instance, version: Version, facts: Facts, config_sha: str) -> dict[str, str]:
-    """The labels of pods: also what the mesh, meshes of others and load balancers look for."""
+def pod_labels(instance: Instance, facts: Facts) -> dict[str, str]:
+    """Labels that only pods have: what the mesh, meshes of others, load balancers and Prometheus look for."""
     own, keys, value = facts.labels.own, instance.keys, names.label_value
-    found = version_labels(instance, version, facts, config_sha)
-    found[own("deploy_group")] = value(instance.deploy_group)
+    found = {own("deploy_group"): value(instance.deploy_group)}
     if facts.in_mesh(instance):
         found[own("weight")] = str(instance.weight)
     if facts.settings.kubernetes_add_registration_labels:

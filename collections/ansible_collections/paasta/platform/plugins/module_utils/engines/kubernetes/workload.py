@@ -27,18 +27,18 @@ def workload(
     """The manifest. ``replicas`` None leaves their number to an autoscaler."""
     of = kind(instance)
     ready = strategy.min_ready_seconds(instance)
+    version_labels = pod.version_labels(instance, version, facts, config_sha)
     own: dict[str, Any] = {
         "selector": {"matchLabels": labels.selector(instance, facts)},
         # None to keep: the version before is deployed again from soa-configs, not from what is left of it.
         "revisionHistoryLimit": 0,
-        "template": pod.template(instance, version, facts, config_sha),
+        "template": pod.template(instance, version, facts, version_labels),
         **(_stateful(instance, facts) if of == "StatefulSet" else _deployment(instance, facts)),
     }
     if replicas is not None:
         own["replicas"] = replicas
     if ready:
         own["minReadySeconds"] = ready
-    version_labels = pod.version_labels(instance, version, facts, config_sha)
     return {
         "apiVersion": "apps/v1",
         "kind": of,
