@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
 
-from .access import AccessError, access
+from .access import NoAccess, access
 from .api import Api
 from .errors import ApiError, Unreachable
 from .row import brief
@@ -17,14 +17,14 @@ from .rows import of_plan
 
 
 def gather(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Look only. ``args`` is as in :data:`~.arguments.INFO_ARGUMENTS`; returns the module's result."""
+    """Look only. ``args`` is as in :data:`~.module_arguments.INFO_ARGUMENTS`; returns the module's result."""
     try:
         api = Api(access(args))
         try:
             rows = of_plan(api, args)
         finally:
             api.close()
-    except (AccessError, ApiError, Unreachable) as error:
+    except (NoAccess, ApiError, Unreachable) as error:
         return {"failed": True, "msg": str(error)}
     emit("rows", rows=[brief(row) for row in rows])
     return {"changed": False, "instances": rows}

@@ -20,7 +20,7 @@ from ..cleartext import Cleartexts, NoSecret
 from ..resolving import resolver
 from ..secrets import Provider
 from . import fields, rows, secrets
-from .access import AccessError, access
+from .access import NoAccess, access
 from .api import Api
 from .deploy import Deploy, Work, label
 from .errors import ApiError, Unreachable
@@ -35,7 +35,7 @@ from .writer import Writer, describe
 
 
 def run(args: Mapping[str, Any], check_mode: bool, diff: bool, providers: Mapping[str, Provider]) -> dict[str, Any]:
-    """Reconcile. ``args`` is as in :data:`~.arguments.ARGUMENTS`; returns the module's result.
+    """Reconcile. ``args`` is as in :data:`~.module_arguments.ARGUMENTS`; returns the module's result.
 
     :param providers: who decrypts secrets, by name (:mod:`~..secrets`).
     """
@@ -52,7 +52,7 @@ def _run(args: Mapping[str, Any], check_mode: bool, diff: bool, cleartexts: Clea
         return {"failed": True, "msg": f"{error}\nNothing was touched"}
     except Unreachable as error:
         return {"failed": True, "msg": f"{error}. What was begun is finished by the next run"}
-    except (AccessError, ApiError, Busy, TooMany) as error:
+    except (NoAccess, ApiError, Busy, TooMany) as error:
         return {"failed": True, "msg": str(error)}
 
 
