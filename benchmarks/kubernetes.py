@@ -170,7 +170,7 @@ def deploy(work: Work, found: server.Server) -> tuple[clients.Done, clients.Done
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "XDG_CACHE_HOME": str(found.directory / "cache"),
     }
-    command = [clients.BIN / "ansible-playbook", "-i", inventory, "playbooks/deploy.yml", "-e", "wait=false"]
+    command: list[str | Path] = [clients.BIN / "ansible-playbook", "-i", inventory, "playbooks/deploy.yml", "-e", "wait=false"]
     first = clients.run(command, environment)
     check(found, work)
     again = clients.run(command, environment)

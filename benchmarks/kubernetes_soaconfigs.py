@@ -15,7 +15,7 @@ INSTANCES_OF_A_SERVICE = 10
 # What teams set: an instance in the mesh with probes and limits, which scales on its CPU.
 TEMPLATE = """---
 _defaults: &defaults
-  cpus: 0.5
+  cpus: 0.5  # override-cpu-setting (BENCH-1): the same for all
   mem: 1024
   disk: 512
   min_instances: 2
