@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.module_arguments import ARGUMENTS
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import ARGUMENTS
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.instances import run
 from ansible_collections.paasta.platform.plugins.plugin_utils.bulk_action import BulkAction
 from ansible_collections.paasta.platform.plugins.plugin_utils.secrets import providers

@@ -143,7 +143,7 @@ drift:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.module_arguments import ARGUMENTS
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import ARGUMENTS
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.instances import run
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_vault import opened
 

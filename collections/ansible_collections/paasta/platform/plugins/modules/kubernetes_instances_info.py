@@ -112,7 +112,7 @@ instances:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.module_arguments import INFO_ARGUMENTS
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import INFO_ARGUMENTS
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.info import gather
 
 

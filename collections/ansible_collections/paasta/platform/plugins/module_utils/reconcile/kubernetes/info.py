@@ -17,7 +17,7 @@ from .rows import of_plan
 
 
 def gather(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Look only. ``args`` is as in :data:`~.module_arguments.INFO_ARGUMENTS`; returns the module's result."""
+    """Look only. ``args`` is as in :data:`~.arguments.INFO_ARGUMENTS`; returns the module's result."""
     try:
         api = Api(access(args))
         try:

@@ -35,7 +35,7 @@ from .writer import Writer, describe
 
 
 def run(args: Mapping[str, Any], check_mode: bool, diff: bool, providers: Mapping[str, Provider]) -> dict[str, Any]:
-    """Reconcile. ``args`` is as in :data:`~.module_arguments.ARGUMENTS`; returns the module's result.
+    """Reconcile. ``args`` is as in :data:`~.arguments.ARGUMENTS`; returns the module's result.
 
     :param providers: who decrypts secrets, by name (:mod:`~..secrets`).
     """

@@ -42,7 +42,7 @@ class Seen:
 def of_plan(api: Api, args: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row for each instance that is planned or runs; passes on what the API server refuses.
 
-    :param args: as in :data:`~.module_arguments.INFO_ARGUMENTS`.
+    :param args: as in :data:`~.arguments.INFO_ARGUMENTS`.
     """
     plan, undeployed = args["plan"], set(args["undeployed"])
     prefix, planned = plan["prefix"], plan["instances"]
