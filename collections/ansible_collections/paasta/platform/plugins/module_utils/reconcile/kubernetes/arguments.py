@@ -1,12 +1,17 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""The arguments that say how an API server is reached: names, aliases and variables are those of kubernetes.core."""
+"""The arguments of the modules over a Kubernetes cluster: plain data, readable where ``kubernetes`` is missing.
+
+Those that say how an API server is reached have the names, aliases and variables of kubernetes.core.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from ..secrets import PROVIDER_ARGUMENTS
 
 PROXY_HEADERS: dict[str, Any] = {
     "proxy_basic_auth": {"type": "str", "no_log": True},
@@ -30,6 +35,28 @@ AUTH_ARGUMENTS: dict[str, Any] = {
     "persist_config": {"type": "bool"},
     "impersonate_user": {"type": "str"},
     "impersonate_groups": {"type": "list", "elements": "str"},
+}
+INFO_ARGUMENTS: dict[str, Any] = {
+    **AUTH_ARGUMENTS,
+    "cluster": {"type": "str", "required": True},
+    "plan": {"type": "dict", "required": True},
+    "only": {"type": "list", "elements": "str", "default": []},
+    "undeployed": {"type": "list", "elements": "str", "default": []},
+}
+ARGUMENTS: dict[str, Any] = {
+    **INFO_ARGUMENTS,
+    **PROVIDER_ARGUMENTS,
+    "soa_dir": {"type": "path"},
+    "secret_environment": {"type": "str", "no_log": False},
+    "prune_guard": {"type": "float", "default": 0.5},
+    "timeout": {"type": "float", "default": 600},
+    "lock_timeout": {"type": "float", "default": 300},
+    "lock_namespace": {"type": "str", "default": "paasta"},
+    "force_conflicts": {"type": "bool", "default": False},
+    "wait": {"type": "bool", "default": True},
+    "rollback": {"type": "bool", "default": False},
+    "concurrency": {"type": "int", "default": 16},
+    "rate_limit": {"type": "float", "default": 0},
 }
 
 # What kubernetes.core takes as false in a variable.
@@ -84,7 +111,9 @@ def _from_environment(name: str, option: Mapping[str, Any]) -> Any:
 
 
 def _proxy_headers(value: Mapping[str, Any]) -> dict[str, str]:
-    found = {name: value.get(name) or os.environ.get(f"K8S_AUTH_PROXY_HEADERS_{name.upper()}") for name in PROXY_HEADERS}
+    found = {
+        name: value.get(name) or os.environ.get(f"K8S_AUTH_PROXY_HEADERS_{name.upper()}") for name in PROXY_HEADERS
+    }
     return {name: each for name, each in found.items() if each}
 
 
