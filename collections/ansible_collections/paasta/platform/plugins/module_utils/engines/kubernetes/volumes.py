@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,8 +32,6 @@ _DEFAULT_MODE = int(secret_uses.DEFAULT_MODE, 8)
 _STORAGE_CLASS = "ebs"  # PaaSTA: for a class that the platform does not support
 _TOKEN_SECONDS = 3600
 _TOKEN_MINIMUM = 600  # Kubernetes
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_NOT_IN_NAMES = re.compile(r"[^-a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,17 +266,15 @@ def _names(mounts: list[Mount]) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _volume_name(text: str) -> str:
-    """PaaSTA: get_sanitised_volume_name. What no volume can be called gets a hash, too."""
-    name = names.sanitise(names.path(text.rstrip("/")))
-    if len(name) > names.NAME_LIMIT:
-        return _hashed(name, name)
-    return name if _NAME.fullmatch(name) else _hashed(name, text)
+    """PaaSTA: get_sanitised_volume_name, which shortens in another way than all other names are shortened."""
+    name = names.path(text)
+    return name if len(name) <= names.NAME_LIMIT else _hashed(name, name)
 
 
 def _hashed(name: str, text: str) -> str:
-    """The beginning of a name and 4 digits of a hash of something (PaaSTA's own form, unlike that of other names)."""
+    """The beginning of a name and 4 digits of a hash of something."""
     digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:4]
-    return f"{_NOT_IN_NAMES.sub('-', name)[: names.NAME_LIMIT - 6]}--{digest}"
+    return f"{name[: names.NAME_LIMIT - 6]}--{digest}"
 
 
 def problems(instance: Instance, facts: Facts) -> list[str]:
