@@ -118,7 +118,6 @@ class ControlPlane:
     def _start(self) -> None:
         self._start_etcd()
         self.start_apiserver()
-        self._start_controllers()
         self.kubectl("apply", "--server-side", f"--filename={DEPLOYER}")
         answer = self.admin.create(
             f"/api/v1/namespaces/{DEPLOYER_NAMESPACE}/serviceaccounts/{DEPLOYER_NAME}/token",
@@ -178,9 +177,14 @@ class ControlPlane:
             options |= {"audit-policy-file": str(policy), "audit-log-path": str(self.directory / "audit.log")}
         self.programs.start("kube-apiserver", [str(self._programs_found["kube-apiserver"]), *_options(options)])
         self.wait_for("the API server", lambda: self.admin.raw("GET", "/readyz") == b"ok")
+        self._start_controllers()
 
     def _start_controllers(self) -> None:
-        """As kubeadm starts them; quicker where they would wait or be slow on purpose."""
+        """As kubeadm starts them; quicker where they would wait or be slow on purpose.
+
+        With each start of the API server, for after a loss of it they wait for up to half a minute before they ask
+        again. With leader election, which is off here, they would end then and be restarted as well.
+        """
         common = {"leader-elect": "false", "secure-port": "0", "profiling": "false"}
         quick = {"kube-api-qps": "500", "kube-api-burst": "1000"}
         user = "system:kube-controller-manager"
@@ -197,6 +201,8 @@ class ControlPlane:
         user = "system:kube-scheduler"
         scheduler = {"kubeconfig": str(self.user_kubeconfig("scheduler", pair=self.authority.issue(user)))}
         for name, options in (("kube-controller-manager", manager), ("kube-scheduler", scheduler)):
+            if self.programs.is_running(name):
+                self.programs.kill(name)
             self.programs.start(name, [str(self._programs_found[name]), *_options({**common, **quick, **options})])
 
     def wait_for(self, what: str, is_there: Callable[[], bool], timeout: float = PATIENCE) -> None:

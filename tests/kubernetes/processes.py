@@ -79,6 +79,9 @@ class Programs:
         process.wait()
         self._tell(f"-{process.pid}")
 
+    def is_running(self, name: str) -> bool:
+        return name in self._processes and self._processes[name].poll() is None
+
     def signal(self, name: str, what: signal.Signals) -> None:
         self._processes[name].send_signal(what)
 
