@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 try:
@@ -33,6 +33,9 @@ from .watch import events
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Object = dict[str, Any]
+# Named here: in the class, `list` is a method of it.
+Objects: TypeAlias = "list[Object]"
+Outcomes: TypeAlias = "list[Result | ApiError]"
 
 _APPLY = "application/apply-patch+yaml"
 _PAGE = 500
@@ -76,7 +79,9 @@ class Api:
         self._gate = Gate(concurrency)
         self._pace = Pace(rate)
         self._disturbed = 0.0
+        self._renewal = threading.Lock()
         self._pool = _pool(access, concurrency)
+        self._pool_version = access.version
         self._workers: ThreadPoolExecutor | None = None
         self._working = threading.local()
 
@@ -114,11 +119,11 @@ class Api:
         label_selector: str | None = None,
         field_selector: str | None = None,
         metadata_only: bool = False,
-    ) -> tuple[list[Object], str]:
+    ) -> tuple[Objects, str]:
         """All objects of a collection, page by page, each with apiVersion and kind; and the version to watch from."""
         query = {"labelSelector": label_selector, "fieldSelector": field_selector, "limit": _PAGE}
         accept = _METADATA if metadata_only else "application/json"
-        items: list[Object] = []
+        items: Objects = []
         while True:
             try:
                 page = self._parsed(self._ask("GET", path, query=query, accept=accept))
@@ -194,7 +199,7 @@ class Api:
 
         return events(connect, resource_version, stop, self._patience)
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result | ApiError]:
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Outcomes[Result]:
         """``function`` of each item, as many at once as the concurrency allows; results in the order of the items.
 
         An ApiError is returned in its place. Anything else is raised, and what has not begun then is not begun.
@@ -272,11 +277,12 @@ class Api:
             if not stream:
                 self._gate.enter()
             try:
+                version, sent = self._access.version, self._headers(headers)
                 response = self._pool.urlopen(
                     method,
                     target,
                     body=data,
-                    headers={**headers, **self._access.headers()},
+                    headers=sent,
                     timeout=timeout or self._timeout,
                     retries=False,
                     redirect=False,
@@ -289,14 +295,31 @@ class Api:
                 if response.status < 300:
                     return response
                 failure = refusal(response.status, response.data, kinds.subject(method, path), body)
-                if failure.status == 401 and not renewed and self._access.renew():
+                if failure.status == 401 and not renewed and self._access.renew(sent, version):
                     renewed = True
+                    self._reconnect()
                     continue
                 delay = self._after_refusal(failure, response.headers.get("Retry-After"), patience, again)
             finally:
                 if not stream:
                     self._gate.leave()
             pause(delay)
+
+    def _headers(self, own: Mapping[str, str]) -> Mapping[str, str]:
+        headers = {**own, **self._access.headers()}
+        if not self._access.groups:
+            return headers
+        several = urllib3.HTTPHeaderDict(headers)
+        for group in self._access.groups:
+            several.add("Impersonate-Group", group)
+        return several
+
+    def _reconnect(self) -> None:
+        """Somebody else asks from now on; a connection is of who has made it, where that is said by a certificate."""
+        with self._renewal:
+            if self._pool_version != self._access.version:
+                self._pool = _pool(self._access, self._concurrency)
+                self._pool_version = self._access.version
 
     def _after_break(self, error: Exception, patience: Patience, again: bool) -> float:
         """Seconds until a request is sent again that was not answered, or raises Unreachable."""

@@ -50,6 +50,10 @@ class Unreachable(Exception):
     """The API server does not answer, or cannot be trusted; the text names it and says why."""
 
 
+class NoAccess(Unreachable):
+    """It is not clear how the API server is reached or who asks; the text says what is missing or wrong."""
+
+
 def refusal(status: int, body: bytes, subject: str, sent: Mapping[str, Any] | None = None) -> ApiError:
     """What a response of 400 or more says.
 
