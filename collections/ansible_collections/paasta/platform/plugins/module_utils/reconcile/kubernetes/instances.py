@@ -3,9 +3,9 @@
 """Bring all instances of a Kubernetes cluster to the plan: the work of ``kubernetes_instances``.
 
 Take the cluster's Lease, look at what is there (one list per kind), decide what goes, decrypt what pods need, write
-what differs, wait for all rollouts at once, put back what did not become healthy where that is asked for, remove what is
-no longer declared. What can be refused is refused while nothing has been touched; a run that was killed is finished by
-the next, for that one sees the same difference less what is done.
+what differs, wait for all rollouts at once, put back what did not become healthy where that is asked for, remove what
+is no longer declared. What can be refused is refused while nothing has been touched; a run that was killed is finished
+by the next, for that one sees the same difference less what is done.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from .deploy import Deploy, Work, label
 from .errors import ApiError, Unreachable
 from .lease import Busy, Lease
 from .live import Live, Manifest, look
-from .pods import Pod
 from .prune import Removals, TooMany, decide
 from .readiness import Target, state
 from .rollout import Rollout
@@ -96,8 +95,8 @@ class Run:
         self._writer = Writer(api, self._live, check, dry_run=check_mode, force=args["force_conflicts"])
         self._deploy = Deploy(api, self._live, self._writer, self._plan, None if check_mode else cleartexts)
         self._works: list[Work] = []
-        # What waiting has seen last of the workloads it was about, and of their pods.
-        self._observed: dict[str, tuple[Mapping[str, Any], list[Pod]]] = {}
+        # The workloads that were waited for, as they were seen last.
+        self._observed: dict[str, Manifest] = {}
         self._removed: list[str] = []
         self._rolled_back: list[str] = []
 
@@ -212,7 +211,10 @@ class Run:
 
     def _result(self, diff: bool) -> dict[str, Any]:
         changed = self._deploy.changed or bool(self._removed) or any(work.changed for work in self._works)
-        found = rows.of_run(self._plan, self._works, self._observed, self._live, self._args["undeployed"])
+        args = self._args
+        found = rows.of_run(
+            self._api, self._plan, args["cluster"], self._works, self._observed, self._live, args["undeployed"]
+        )
         emit("rows", rows=[brief(row) for row in found])
         drift = [text for work in self._works for text in work.drift]
         result: dict[str, Any] = {

@@ -3,8 +3,9 @@
 """One run at a time for each cluster: a Lease of the API server, renewed while the run lasts.
 
 A run that is killed leaves its Lease behind; the next takes it over when it has not been renewed for its duration. A
-run that cannot renew in time stops writing: somebody else may hold the Lease by then. As Kubernetes' own leader election
-does it, and with its caveat: a holder that sleeps (a suspended laptop) may send one more request after it wakes.
+run that cannot renew in time stops writing: somebody else may hold the Lease by then. As Kubernetes' own leader
+election does it, and with its caveat: a holder that sleeps (a suspended laptop) may send one more request after it
+wakes.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from .errors import ApiError, Unreachable
 from .events import EventBook
 from .feed import Feed, News
 from .kinds import collection
-from .pods import Pod
 from .readiness import Target, state, taken_over
 from .verdict import GONE_SECONDS, Scene, hopeless, scene
 
@@ -126,13 +125,10 @@ class Rollout:
             feed.join(timeout=2.0)
         return self._results
 
-    def observed(self) -> dict[str, tuple[Mapping[str, Any], list[Pod]]]:
-        """By id what was seen last of a workload and its pods; only of those that are there."""
-        return {
-            wait.target.id: (wait.workload, list(wait.pods.values()))
-            for wait in self._board.waits.values()
-            if wait.workload is not None
-        }
+    def observed(self) -> dict[str, Mapping[str, Any]]:
+        """By id what was seen last of a workload; only of those that are there."""
+        waits = self._board.waits.values()
+        return {wait.target.id: wait.workload for wait in waits if wait.workload is not None}
 
     def _watch(self, kind: str, keep: Callable[[dict[str, Any]], Any]) -> None:
         namespaces = {namespace for _kind, namespace, _name in self._open}

@@ -49,7 +49,7 @@ def row(
     seen = _scene(id, workload, known, prefix, warnings or {}) if workload else None
     running = [pod for pod in known if not pod.leaving]
     versions = _versions(running) if pods is not None else _versions_by_counts(workload, prefix)
-    wanted = (planned["git_sha"], planned["config_sha"]) if planned else None
+    wanted = _planned_version(planned, workload, prefix) if planned else None
     hosts: dict[str, int] = {}
     for pod in running:
         if pod.node:
@@ -190,16 +190,27 @@ def _problems(
     found = _difference(planned, workload, prefix) if planned else []
     if not state(workload, seen.target).done:
         found.append(describe(seen))
-    if planned and autoscaler is None and _has_autoscaler(planned):
-        found.append("its autoscaler is not there")
     return found + _autoscaler_problems(autoscaler)
+
+
+def _planned_version(planned: Mapping[str, Any], workload: Mapping[str, Any] | None, prefix: str) -> tuple[str, str]:
+    """Git sha and config sha that pods of the plan have. Those that were adopted keep the config sha that they had, as
+    long as the workload's own label says that it is of the same configuration.
+    """
+    labels = (workload or {}).get("metadata", {}).get("labels") or {}
+    if workload and labels.get(f"{prefix}/config_sha") == planned["config_sha"]:
+        return planned["git_sha"], version(workload, prefix)[1]
+    return planned["git_sha"], planned["config_sha"]
 
 
 def _difference(planned: Mapping[str, Any], workload: Mapping[str, Any], prefix: str) -> list[str]:
     """Where the workload is not what the plan wants: it was changed by hand, or not deployed since."""
     found = []
     for name, is_, wanted in zip(
-        ("git_sha", "config_sha"), version(workload, prefix), (planned["git_sha"], planned["config_sha"]), strict=True
+        ("git_sha", "config_sha"),
+        version(workload, prefix),
+        _planned_version(planned, workload, prefix),
+        strict=True,
     ):
         if is_ != wanted:
             found.append(f"{name} is {short(is_) or 'unknown'}, planned is {short(wanted)}: not deployed yet")
@@ -207,10 +218,6 @@ def _difference(planned: Mapping[str, Any], workload: Mapping[str, Any], prefix:
     if not planned["autoscaling"] and replicas != planned["replicas"]:
         found.append(f"replicas is {replicas}, planned is {planned['replicas']}")
     return found
-
-
-def _has_autoscaler(planned: Mapping[str, Any]) -> bool:
-    return any(manifest["kind"] == "HorizontalPodAutoscaler" for manifest in planned["objects"])
 
 
 def _autoscaler(autoscaler: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .api import Api
 from .board import Workload
+from .errors import ApiError, Unreachable
 from .events import WARNINGS, Event, by_object
 from .events import read as read_event
 from .kinds import collection
@@ -57,15 +58,17 @@ def of_plan(api: Api, args: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def of_run(
+    api: Api,
     plan: Mapping[str, Any],
+    cluster: str,
     works: Iterable[Work],
-    observed: Mapping[str, tuple[Object, list[Pod]]],
+    observed: Mapping[str, Object],
     live: Live,
     undeployed: Iterable[str],
 ) -> list[dict[str, Any]]:
-    """One row for each instance of a run, of what the run knows already: asks nobody.
+    """One row for each instance of a run, of what the run knows already and one list of pods.
 
-    :param observed: workload and pods of the instances that were waited for (:meth:`~.rollout.Rollout.observed`).
+    :param observed: workloads as they were seen last by id, of those that were waited for.
     :param live: what was there before the run.
     """
     left_alone = live.by_instance(*WORKLOADS)
@@ -73,21 +76,37 @@ def of_run(
         row(id, None, next(iter(left_alone.get(id, ())), None), prefix=plan["prefix"], problems=[UNMARKED])
         for id in undeployed
     ]
+    pods = _pods(api, plan["prefix"], cluster)
     for work in works:
-        workload, pods = observed.get(work.id, (work.after or work.before, None))
+        place = (work.plan["kind"], work.plan["namespace"], work.plan["name"])
         error = work.error.partition("\n")[0]
         rows.append(
             row(
                 work.id,
                 work.plan,
-                workload,
+                observed.get(work.id, work.after or work.before),
                 prefix=plan["prefix"],
-                pods=pods,
+                pods=None if pods is None else pods.get(place, []),
                 reason=work.difference.reason(),
                 problems=[error] if error else [],
             )
         )
     return sorted(rows, key=lambda row: str(row["id"]))
+
+
+def _pods(api: Api, prefix: str, cluster: str) -> dict[Workload, list[Pod]] | None:
+    """All pods by their workload; None where they may not be seen: the workloads' own counts have to do then."""
+    ours = f"{prefix}/managed=true,{prefix}/cluster={cluster}"
+    try:
+        items, _version = api.list(collection("Pod"), label_selector=ours)
+    except (ApiError, Unreachable):
+        return None
+    now = datetime.now(UTC)
+    found: dict[Workload, list[Pod]] = {}
+    for item in items:
+        pod = read_pod(item, prefix, now)
+        found.setdefault((pod.owner[0], pod.namespace, pod.owner[1]), []).append(pod)
+    return found
 
 
 def _row(
@@ -99,16 +118,23 @@ def _row(
     problems = [UNMARKED] if undeployed else [UNPLANNED] if not planned else []
     for kind, namespace, name in sorted(set(keys) - {chosen}):
         problems.append(f"also runs as {kind} {namespace}/{name}, which is not in the plan")
+    autoscaler = seen.autoscalers.get(chosen) if chosen else None
+    if chosen and planned and autoscaler is None and _has_autoscaler(planned):
+        problems.append("its autoscaler is not there")
     return row(
         id,
         planned,
         seen.workloads.get(chosen) if chosen else None,
         prefix=prefix,
         pods=seen.pods.get(chosen, ()) if chosen else (),
-        autoscaler=seen.autoscalers.get(chosen) if chosen else None,
+        autoscaler=autoscaler,
         warnings=seen.warnings.get(chosen[1]) if chosen else None,
         problems=problems,
     )
+
+
+def _has_autoscaler(planned: Object) -> bool:
+    return any(manifest["kind"] == "HorizontalPodAutoscaler" for manifest in planned["objects"])
 
 
 def _is_selected(id: str, only: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes import secrets as engine
+from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.secrets import manifest as secret
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import SecretRef
 
 from ..cleartext import Cleartexts
@@ -38,7 +38,7 @@ def secret_ref(entry: Entry) -> SecretRef:
 def manifest(key: tuple[str, str], entry: Entry, live: Live, cleartexts: Cleartexts | None) -> dict[str, Any]:
     """The Secret; without ``cleartexts`` (in check mode) with nothing in it."""
     cleartext = b"" if cleartexts is None else cleartexts[secret_ref(entry)]
-    return engine.manifest(entry, key[0], cleartext, live.cluster, live.prefix)
+    return secret(entry, key[0], cleartext, live.cluster, live.prefix)
 
 
 def _found(key: tuple[str, str], live: Live) -> Manifest | None:

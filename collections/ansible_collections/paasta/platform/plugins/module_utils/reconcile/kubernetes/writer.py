@@ -209,12 +209,21 @@ class Writer:
         taken = fields.taken_over(before)
         theirs = taken[-1]["fieldsV1"]
         manifest = _as_it_is(manifest, before, theirs, plan)
-        manifest = _with_sha_of(manifest, before, theirs)
+        manifest = self._with_sha_of(manifest, before, theirs)
         if self.dry_run:
             return Outcome("adopted", before, self._try_adoption(manifest, before, theirs))
         self._take_over(before)
         after = self._api.apply(manifest, manager=MANAGER, force=True)
         return Outcome("adopted", before, after)
+
+    def _with_sha_of(self, manifest: Manifest, before: Manifest, theirs: Mapping[str, Any]) -> Manifest:
+        """With the config sha of the pods that are there, if that alone would replace them."""
+        names = _sha_labels(manifest)
+        if not names:
+            return manifest
+        candidate = _with_template_sha(manifest, before, names)
+        after = self._try_adoption(candidate, before, theirs)
+        return candidate if after["spec"]["template"] == before["spec"]["template"] else manifest
 
     def _take_over(self, found: Manifest) -> None:
         """Make the fields that others wrote ours, whatever controllers write into its status meanwhile."""
@@ -286,16 +295,6 @@ def _as_it_is(
     if names and all(labels[name] == there.get(name) for name in names if name in labels):
         manifest = _with_template_sha(manifest, before, names)
     return manifest
-
-
-def _with_sha_of(manifest: Manifest, before: Manifest, theirs: Mapping[str, Any]) -> Manifest:
-    """With the config sha of the pods that are there, if that alone would replace them."""
-    names = _sha_labels(manifest)
-    if not names:
-        return manifest
-    candidate = _with_template_sha(manifest, before, names)
-    changes = fields.differences(candidate, before, theirs)
-    return manifest if any(change.path[:2] == ("spec", "template") for change in changes) else candidate
 
 
 def _sha_labels(manifest: Manifest) -> list[str]:

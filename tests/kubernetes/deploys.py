@@ -1,0 +1,124 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""A soa-configs repository of one test, and deploys of it: the same code and the same rights as the playbook's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.paasta.platform.plugins.module_utils import plan
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import ARGUMENTS
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.instances import run
+
+OLD = "0" * 39 + "1"
+NEW = "0" * 39 + "2"
+DOCKER_REGISTRY = "registry.example.org"
+
+Object = dict[str, Any]
+
+
+class Deploys:
+    """Services are named as the test calls them, with the cluster's prefix before them."""
+
+    def __init__(self, directory: Path, kubeconfig: Path, cluster: str, service: Callable[[str], str]) -> None:
+        self.directory = directory
+        self.kubeconfig = kubeconfig
+        self.cluster = cluster
+        self._service = service
+        self._instances: dict[str, dict[str, Object]] = {}
+        self._versions: dict[str, Object] = {}
+        self.settings: dict[str, Any] = {}
+
+    def service(self, name: str, instances: Mapping[str, Object], *, sha: str = OLD, **files: Object) -> str:
+        """Write a service: its instances, a version for all of them, and other files by name without ``.yaml``.
+
+        :returns: its whole name.
+        """
+        whole = self._service(name)
+        directory = self.directory / whole
+        directory.mkdir(exist_ok=True)
+        texts: dict[str, Object] = {
+            "service": {"description": "d", "external_link": "https://example.org"},
+            "monitoring": {"team": "platform"},
+            f"kubernetes-{self.cluster}": {key: {"deploy_group": "all", **value} for key, value in instances.items()},
+            **files,
+        }
+        for file, content in texts.items():
+            (directory / f"{file}.yaml").write_text(yaml.safe_dump(content))
+        self._instances[name] = dict(instances)
+        self.mark(name, sha)
+        return whole
+
+    def change(self, name: str, instance: str = "main", **keys: Any) -> None:
+        """Set keys of an instance; None removes one."""
+        whole, sha = self._service(name), self._versions[name]["git_sha"]
+        merged = {**self._instances[name][instance], **keys}
+        changed = {key: value for key, value in merged.items() if value is not None}
+        self._instances[name][instance] = changed
+        path = self.directory / whole / f"kubernetes-{self.cluster}.yaml"
+        content = {key: {"deploy_group": "all", **value} for key, value in self._instances[name].items()}
+        path.write_text(yaml.safe_dump(content))
+        self.mark(name, sha)
+
+    def remove(self, name: str, instance: str) -> None:
+        del self._instances[name][instance]
+        path = self.directory / self._service(name) / f"kubernetes-{self.cluster}.yaml"
+        path.write_text(
+            yaml.safe_dump({key: {"deploy_group": "all", **value} for key, value in self._instances[name].items()})
+        )
+
+    def mark(self, name: str, sha: str, **controls: Object) -> None:
+        """Mark a version of a service; ``controls`` by instance, as in deployments.json: desired_state, force_bounce."""
+        whole = self._service(name)
+        image = f"services-{whole}:paasta-{sha}"
+        version = {"docker_image": image, "git_sha": sha, "image_version": None}
+        self._versions[name] = version
+        states = {f"{whole}:{self.cluster}.{instance}": control for instance, control in controls.items()}
+        document = {"v2": {"deployments": {"all": version}, "controls": states}}
+        (self.directory / whole / "deployments.json").write_text(json.dumps(document))
+
+    def plan(self, *only: str) -> Object:
+        """The plan, as module ``plan`` returns it; ``only`` are services and instances by their whole names."""
+        result = plan.run(
+            {
+                "soa_dir": str(self.directory),
+                "cluster": self.cluster,
+                "engines": {"kubernetes": "kubernetes"},
+                "services": [name for name in only if "." not in name],
+                "instances": [name for name in only if "." in name],
+                "registry": DOCKER_REGISTRY,
+                "settings": {f"paasta_{key}": value for key, value in self.settings.items()},
+            }
+        )
+        assert not result.get("failed"), result["msg"]
+        return dict(result["plan"])
+
+    def deploy(self, *only: str, check: bool = False, plan: Object | None = None, **arguments: Any) -> Object:
+        """One call of the module; its result, also of a failure."""
+        found = plan or self.plan(*only)
+        given = {
+            "kubeconfig": str(self.kubeconfig),
+            "cluster": self.cluster,
+            "plan": found["kubernetes"],
+            "only": found["only"],
+            "undeployed": found["undeployed"],
+            "soa_dir": str(self.directory),
+            "prune_guard": 1.0,
+            "timeout": 60,
+            "lock_timeout": 30,
+            **arguments,
+        }
+        validation = ArgumentSpecValidator(ARGUMENTS).validate(given)
+        assert not validation.error_messages
+        return run(validation.validated_parameters, check, True, {})
+
+    def deployed(self, *only: str, **arguments: Any) -> Object:
+        """A deploy that must not fail."""
+        result = self.deploy(*only, **arguments)
+        assert not result.get("failed"), result["msg"]
+        return result
