@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import datetime
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -216,24 +215,6 @@ def test_a_token_that_has_expired_is_renewed_once_for_all(
     plugin.give(control_plane.deployer_token)
     assert not failures(apply_all(api, namespace, 40))
     assert asked < plugin.calls <= asked + 3
-
-
-def test_a_token_is_renewed_before_it_is_refused(
-    open_api: Open, control_plane: ControlPlane, fault_proxy: FaultProxy, namespace: str
-) -> None:
-    plugin = control_plane.exec_plugin("short")
-    plugin.kubeconfig = control_plane.user_kubeconfig("short", plugin=plugin, host=fault_proxy.url)
-    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=2)
-    plugin.give(control_plane.short_token(2), expires=soon)
-    api = open_api(plugin.kubeconfig)
-    api.list(configmaps(namespace))
-    plugin.give(control_plane.deployer_token)
-    # The API server knows a token for 10 s more: what counts is that it is not sent.
-    time.sleep(2.5)
-    before = plugin.calls
-    api.list(configmaps(namespace))
-    assert plugin.calls == before + 1
-    assert [seen.status for seen in fault_proxy.requests] == [200, 200]
 
 
 # What the server says
