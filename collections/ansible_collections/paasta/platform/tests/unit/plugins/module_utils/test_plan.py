@@ -117,3 +117,70 @@ def test_what_is_not_carried_out_is_said(soa: Path) -> None:
         "web.main: the mesh does not carry out balance (web/smartstack.yaml)",
         "api.main: engine docker does not carry out max_instances (api/kubernetes-local.yaml:1)",
     ]
+
+
+def test_an_engine_of_its_own_needs_no_mapping(soa: Path) -> None:
+    found = plan(soa, engines={})
+    assert found["engines"] == ["kubernetes"]
+    assert found["docker"]["instances"] == {}
+    assert sorted(found["kubernetes"]["instances"]) == ["api.main", "web.main"]
+    assert found["kubernetes"]["prefix"] == "paasta.yelp.com"
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("engines", "expected"),
+    [
+        ({}, ["kubernetes"]),
+        ({"kubernetes": "docker"}, ["docker"]),
+        ({"eks": "docker", "kubernetes": "kubernetes"}, ["docker", "kubernetes"]),
+    ],
+)
+def test_engines_that_instances_may_be_on_are_named_whether_there_are_any(
+    soa: Path, engines: dict[str, str], expected: list[str]
+) -> None:
+    assert plan(soa, engines=engines)["engines"] == expected
+
+
+def test_instances_of_one_plan_may_be_on_different_engines(soa: Path) -> None:
+    (soa / "web" / "kubernetes-local.yaml").rename(soa / "web" / "eks-local.yaml")
+    found = plan(soa, engines={"eks": "kubernetes", "kubernetes": "docker"})
+    assert list(found["docker"]["instances"]) == ["api.main"]
+    assert list(found["kubernetes"]["instances"]) == ["web.main"]
+
+
+def test_everything_that_an_instance_needs_is_there_and_nothing_else(soa: Path) -> None:
+    adapter = {"paasta_kubernetes_adapter_config": {"namespace": "custom-metrics", "name": "adapter-config"}}
+    found = plan(soa, engines={}, services=["web"], settings=adapter)["kubernetes"]
+    needed = {ref for entry in found["instances"].values() for ref in entry["needs"]}
+    assert needed == set(found["shared"])
+    assert next(iter(found["shared"])) == "v1/Namespace//paastasvc-web"
+    assert "paastasvc-api" not in json.dumps(found)
+    # What holds something of every instance is only there when all of them were read.
+    everything = plan(soa, engines={}, settings=adapter)["kubernetes"]["shared"]
+    assert "v1/ConfigMap/custom-metrics/adapter-config" in everything
+    assert any("paastasvc-api" in ref for ref in everything)
+
+
+def test_all_that_the_engine_kubernetes_cannot_run_is_said_at_once(soa: Path) -> None:
+    (soa / "web" / "kubernetes-local.yaml").write_text("main: {deploy_group: g, net: host, namespace: n}\n")
+    (soa / "api" / "kubernetes-local.yaml").write_text("main: {deploy_group: g, drain_method: test}\n")
+    message = refusal(soa, engines={})
+    assert "api/kubernetes-local.yaml:1: api.main: drain_method: test: is for PaaSTA's own tests" in message
+    assert "web/kubernetes-local.yaml:1: web.main: net: host: pods have a network of their own" in message
+
+
+def test_a_name_that_another_instance_has_is_refused_though_only_one_is_selected(soa: Path) -> None:
+    (soa / "web" / "kubernetes-local.yaml").write_text("a_b: {deploy_group: g}\n")
+    (soa / "web" / "eks-local.yaml").write_text("a--b: {deploy_group: other}\n")
+    message = refusal(soa, engines={}, instances=["web.a_b"])
+    assert "would be web-a--b in namespace paastasvc-web, which web.a_b is" in message
+    assert "web.a--b" in message
+
+
+def test_pods_in_the_mesh_without_a_sidecar_are_one_warning(soa: Path) -> None:
+    found = [text for text in plan(soa, engines={})["warnings"] if "paasta_hacheck_sidecar_image_url" in text]
+    assert len(found) == 1
+    assert found[0].startswith("api.main and 1 more instances in the mesh: pods are ready by their own health check")
+    settings = {"paasta_use_hacheck_sidecar": False}
+    assert not [text for text in plan(soa, engines={}, settings=settings)["warnings"] if "hacheck" in text]

@@ -19,10 +19,11 @@ REGISTRY = "registry.example.org:5000"
 
 
 class Soa:
-    """A soa-configs directory with the service ``web`` in cluster ``prod``; ``keys`` are those of ``web.main``."""
+    """A soa-configs directory of cluster ``prod``, with one instance for each service that is written."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._written = ""
 
     def write(
         self,
@@ -37,15 +38,15 @@ class Soa:
         image_version: str | None = None,
         service_yaml: str = "",
     ) -> Soa:
+        """An instance with these keys, in the notation of YAML's flow mappings; it replaces the one before."""
+        self._written = f"{service}.{name}"
         directory = self.directory / service
         directory.mkdir(exist_ok=True)
         basics = "description: d\nexternal_link: https://example.org\n"
         (directory / "service.yaml").write_text(basics + service_yaml)
         (directory / "monitoring.yaml").write_text("team: frontend\n")
         (directory / "smartstack.yaml").write_text(smartstack)
-        file = directory / f"{kind}-prod.yaml"
-        others = file.read_text() if file.exists() else ""
-        file.write_text(f"{others}{name}: {{deploy_group: g{', ' if keys else ''}{keys}}}\n")
+        (directory / f"{kind}-prod.yaml").write_text(f"{name}: {{deploy_group: g{', ' if keys else ''}{keys}}}\n")
         image = f"services-{service}:paasta-{SHA}" + (f"-{image_version}" if image_version else "")
         version = {"docker_image": image, "git_sha": SHA, "image_version": image_version}
         control = {f"{service}:prod.{name}": {"desired_state": state, "force_bounce": bounce}}
@@ -59,7 +60,8 @@ class Soa:
         return load(str(self.directory), "prod", instance_types=types, settings=parse(variables))
 
     def load(self, **settings: Any) -> tuple[Instance, Facts]:
-        """The first instance, and the facts of its cluster; ``settings`` without ``paasta_``."""
+        """The instance that was written last, and the facts of its cluster; ``settings`` without ``paasta_``."""
         config = self.config(**settings)
         variables = {f"paasta_{name}": value for name, value in settings.items()}
-        return config.instances[0], facts(parse(variables), REGISTRY, config)
+        instance = next(one for one in config.instances if one.id == self._written)
+        return instance, facts(parse(variables), REGISTRY, config)

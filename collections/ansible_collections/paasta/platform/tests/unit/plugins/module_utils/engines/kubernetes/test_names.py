@@ -71,6 +71,7 @@ def test_what_becomes_of_label_values(text: str, value: str) -> None:
         ("/nail/.a_b/", "slash-nailslash-dot-a--b"),
         ("/", "slash"),
         ("/a b", "slash-a-b"),
+        ("host--/Srv", "host--slash-srv"),
     ],
 )
 def test_paths_as_parts_of_names(path: str, name: str) -> None:
@@ -78,7 +79,7 @@ def test_paths_as_parts_of_names(path: str, name: str) -> None:
 
 
 @given(st.text("/._aA b-", min_size=1, max_size=80))
-def test_the_name_of_a_volume_is_a_dns_label(path: str) -> None:
+def test_what_a_path_becomes_is_a_dns_label(path: str) -> None:
     assert re.fullmatch("[a-z0-9]([-a-z0-9]*[a-z0-9])?", names.limited(f"host--{names.path('/' + path)}"))
 
 
