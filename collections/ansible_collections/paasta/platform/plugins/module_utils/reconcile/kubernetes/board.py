@@ -109,14 +109,18 @@ class Board:
 def slim(workload: Mapping[str, Any]) -> dict[str, Any]:
     """A workload without what nobody asks for while it rolls out: its template is most of it."""
     metadata, spec = workload["metadata"], workload["spec"]
-    managers = [
-        {key: entry.get(key) for key in ("manager", "time", "subresource")}
-        for entry in metadata.get("managedFields") or ()
-    ]
+    managers = []
+    for entry in metadata.get("managedFields") or ():
+        scales: dict[str, Any] = (
+            {"f:replicas": {}} if "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {}) else {}
+        )
+        kept = {key: entry.get(key) for key in ("manager", "time", "subresource")}
+        managers.append({**kept, "fieldsV1": {"f:spec": scales}})
     return {
         "kind": workload["kind"],
         "metadata": {
             **{key: metadata[key] for key in ("namespace", "name", "uid", "generation")},
+            "labels": metadata.get("labels") or {},
             "managedFields": managers,
         },
         "spec": {

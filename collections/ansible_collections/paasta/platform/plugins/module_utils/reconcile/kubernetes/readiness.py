@@ -9,9 +9,11 @@ Done is what PaaSTA means by it: only the wanted version is there, and as much o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from .fields import MANAGER
 
 # Digits of a git sha in texts for people.
 _SHORT = 8
@@ -182,34 +184,48 @@ def taken_over(workload: Mapping[str, Any], target: Target, prefix: str) -> str:
     git_sha, config_sha = version(workload, prefix)
     for name, is_, wanted in (("git_sha", git_sha, target.git_sha), ("config_sha", config_sha, target.config_sha)):
         if is_ != wanted:
-            return f"{_who(workload)} has set {name} {short(is_) or 'to nothing'}, planned is {short(wanted)}"
+            return (
+                f"{_who(last_change(workload))} has set {name} {short(is_) or 'to nothing'}, planned is {short(wanted)}"
+            )
     replicas = workload["spec"].get("replicas", 1)
     if target.autoscaling is None and replicas != target.replicas:
-        return f"{_who(workload)} has set replicas {replicas}, planned are {target.replicas}"
+        return f"{_who(_scaler(workload))} has set replicas {replicas}, planned are {target.replicas}"
     return ""
 
 
 def last_change(workload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The newest of a workload's ``managedFields`` that is no status: manager, time, subresource. Empty without any."""
-    entries = workload["metadata"].get("managedFields") or ()
-    changes = [entry for entry in entries if entry.get("subresource") != "status"]
+    """The newest of a workload's ``managedFields`` that is no status: manager and time. Empty without any."""
+    changes = [entry for entry in _managers(workload) if entry.get("subresource") != "status"]
     return max(changes, key=lambda entry: entry.get("time") or "") if changes else {}
+
+
+def _scaler(workload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Who has set ``spec.replicas``: the server records no time for it when that was done by scaling."""
+    setters = (
+        entry for entry in _managers(workload) if "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+    )
+    return next(setters, {})
+
+
+def _managers(workload: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return workload["metadata"].get("managedFields") or ()
 
 
 def meddled(workload: Mapping[str, Any], target: Target) -> str:
     """Who else has changed a workload since the plan was applied, in what does not matter to the plan; for people."""
-    metadata = workload["metadata"]
-    if metadata["generation"] <= target.generation:
+    if workload["metadata"]["generation"] <= target.generation:
         return ""
-    if target.autoscaling is not None and last_change(workload).get("subresource") == "scale":
-        # The autoscaler at work.
-        return ""
-    return f"{_who(workload)} has changed it since it was applied"
-
-
-def _who(workload: Mapping[str, Any]) -> str:
     last = last_change(workload)
-    return f"{last['manager']} (at {last['time']})" if last.get("manager") and last.get("time") else "somebody"
+    if target.autoscaling is not None and last.get("manager") == MANAGER:
+        # The autoscaler at work, as far as one can see.
+        return ""
+    return f"{_who(last)} has changed it since it was applied"
+
+
+def _who(entry: Mapping[str, Any]) -> str:
+    """A manager of fields, in words."""
+    when = f" (at {entry['time']})" if entry.get("time") else ""
+    return f"{entry.get('manager') or 'somebody'}{when}"
 
 
 def version(workload: Mapping[str, Any], prefix: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.board import slim
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.readiness import (
     meddled,
     needed,
@@ -141,7 +142,7 @@ def test_what_a_spec_has_in_its_way() -> None:
 
 def edited(manager: str, **entry: Any) -> dict[str, Any]:
     found = workload(generation=6)
-    found["metadata"]["managedFields"].append({"manager": manager, "time": "2026-01-01T12:01:00Z", **entry})
+    found["metadata"]["managedFields"].append({"manager": manager, "time": "2026-01-01T12:01:00Z"} | entry)
     return found
 
 
@@ -154,9 +155,11 @@ def test_another_version_is_a_taking_over() -> None:
 
 
 def test_another_number_of_replicas_is_a_taking_over_unless_it_is_scaled_automatically() -> None:
-    found = edited("kubectl", subresource="scale")
+    # The server gives such an entry no time.
+    found = edited("somebody", subresource="scale", time=None, fieldsV1={"f:spec": {"f:replicas": {}}})
     found["spec"]["replicas"] = 1
-    assert "has set replicas 1, planned are 3" in taken_over(found, target(), P)
+    assert taken_over(found, target(), P) == "somebody has set replicas 1, planned are 3"
+    assert taken_over(slim(found), target(), P) == taken_over(found, target(), P)
     scaled = target(autoscaling={"min": 1, "max": 3})
     assert taken_over(found, scaled, P) == ""
     assert meddled(found, scaled) == ""
