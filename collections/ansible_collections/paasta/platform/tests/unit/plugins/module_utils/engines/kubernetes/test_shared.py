@@ -25,8 +25,9 @@ CONFIG_MAP = "v1/ConfigMap/custom-metrics/adapter-config"
 @pytest.fixture
 def two(soa: Soa) -> tuple[list[Instance], Facts]:
     """Two instances of one service and role, in a cluster whose adapter is known."""
-    for name in ("main", "canary"):
-        soa.write(f"iam_role: '{ROLE}'", name=name)
+    soa.write(f"iam_role: '{ROLE}'")
+    with (soa.directory / "web" / "kubernetes-prod.yaml").open("a") as stream:
+        stream.write(f"canary: {{deploy_group: g, iam_role: '{ROLE}'}}\n")
     _first, facts = soa.load(**ADAPTER)
     return list(soa.config(**ADAPTER).instances), facts
 
