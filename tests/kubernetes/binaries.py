@@ -21,6 +21,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +72,16 @@ ETCD = Archive(
     },
     "etcd-v3.6.5-linux-{architecture}",
 )
+
+# For a build where there is no Go, or one too old to get a newer one by itself: the Go that upstream's release is built
+# with, from the module proxy, where Go's own releases are modules. As from the checksum database sum.golang.org.
+GO = Archive(
+    "/golang.org/toolchain/@v/v0.0.1-go1.24.13.linux-{architecture}.zip",
+    "sha256",
+    {"amd64": "d2b048367a3d1a748b87f756fa06df12ce3b419e1d5f2a3612acb8950d615f9f"},
+    "golang.org/toolchain@v0.0.1-go1.24.13.linux-{architecture}",
+)
+OLDEST_GO = (1, 21)
 
 # Seconds without an answer until a place counts as unreachable, so that a closed network costs little.
 PATIENCE = 5.0
@@ -146,8 +158,8 @@ def _kubernetes(cache: Path) -> dict[str, Path]:
     if len(assets) == len(PROGRAMS):
         return assets
     if assets:
-        missing = ", ".join(name for name in PROGRAMS if name not in assets)
-        say(f"KUBEBUILDER_ASSETS is not used, for programs of one version are needed and it has no {missing}")
+        lacking = ", ".join(name for name in PROGRAMS if name not in assets)
+        say(f"KUBEBUILDER_ASSETS is not used, for programs of one version are needed and it has no {lacking}")
     missing = tuple(name for name in PROGRAMS if name not in _present(cache, PROGRAMS))
     if missing:
         _first(
@@ -176,21 +188,25 @@ def _etcd(cache: Path) -> dict[str, Path]:
 
 
 def _download(archive: Archive, names: tuple[str, ...], cache: Path) -> None:
-    url = archive.url.format(architecture=architecture())
-    wanted = archive.checksums[architecture()]
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         path = Path(scratch, "archive")
-        try:
-            digest = _fetch(url, path, archive.algorithm)
-        except OSError as error:
-            raise Unavailable(f"{url}: {error}") from error
-        if digest != wanted:
-            raise NoPrograms(f"{url} has the {archive.algorithm} {digest}, expected {wanted}")
+        _fetch_checked(archive, "", path)
         directory = archive.directory.format(architecture=architecture())
         with tarfile.open(path) as tar:
             for name in names:
                 tar.extract(tar.getmember(f"{directory}/{name}"), scratch, filter="data")
                 _keep(Path(scratch, directory, name), cache)
+
+
+def _fetch_checked(archive: Archive, base: str, path: Path) -> None:
+    url = base + archive.url.format(architecture=architecture())
+    wanted = archive.checksums[architecture()]
+    try:
+        digest = _fetch(url, path, archive.algorithm)
+    except OSError as error:
+        raise Unavailable(f"{url}: {error}") from error
+    if digest != wanted:
+        raise NoPrograms(f"{url} has the {archive.algorithm} {digest}, expected {wanted}")
 
 
 def _fetch(url: str, path: Path, algorithm: str) -> str:
@@ -211,9 +227,7 @@ def _fetch(url: str, path: Path, algorithm: str) -> str:
 
 
 def _build(names: tuple[str, ...], cache: Path) -> None:
-    go = shutil.which("go")
-    if not go:
-        raise Unavailable("there is no `go`; Go 1.24 or newer builds them (Go from 1.21 on gets a newer one by itself)")
+    go = _go(cache)
     version = "k8s.io/component-base/version"
     major, minor, _patch = VERSION.removeprefix("v").split(".")
     stamps = {
@@ -233,6 +247,35 @@ def _build(names: tuple[str, ...], cache: Path) -> None:
         )
         for name in names:
             _keep(Path(scratch, name), cache)
+
+
+def _go(cache: Path) -> str:
+    """The go program of this machine; where there is none that will do, one in the cache."""
+    installed = shutil.which("go")
+    if installed:
+        said = subprocess.run([installed, "env", "GOVERSION"], check=False, capture_output=True, text=True).stdout
+        version = re.match(r"go(\d+)\.(\d+)", said)
+        if version and (int(version[1]), int(version[2])) >= OLDEST_GO:
+            return installed
+    if architecture() not in GO.checksums:
+        raise Unavailable(f"there is no Go {'.'.join(map(str, OLDEST_GO))} or newer to build with")
+    directory = cache / "go"
+    if not directory.exists():
+        proxies = re.split(r"[,|]", os.environ.get("GOPROXY") or "https://proxy.golang.org")
+        proxy = next((proxy.rstrip("/") for proxy in proxies if proxy.startswith("http")), None)
+        if proxy is None:
+            raise Unavailable(f"there is no Go to build with, and GOPROXY={os.environ['GOPROXY']} has no URL")
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            path = Path(scratch, "archive")
+            _fetch_checked(GO, proxy, path)
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(scratch)
+            unpacked = Path(scratch, GO.directory.format(architecture=architecture()))
+            # A module's zip knows no modes.
+            for program in (*unpacked.glob("bin/*"), *unpacked.glob("pkg/tool/*/*")):
+                program.chmod(0o755)
+            unpacked.rename(directory)
+    return str(directory / "bin/go")
 
 
 def _run_and_tell(command: list[str], environment: dict[str, str]) -> None:

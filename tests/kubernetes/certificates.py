@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # Seconds that the API server takes an expired token for, as clocks may differ.
 LEEWAY = 60
@@ -70,7 +71,7 @@ class Authority:
             .add_extension(_usage(ca), critical=True)
         )
         if not ca:
-            use = x509.ExtendedKeyUsageOID
+            use = ExtendedKeyUsageOID
             purposes = [use.CLIENT_AUTH, use.SERVER_AUTH] if hosts else [use.CLIENT_AUTH]
             builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if hosts:
@@ -118,8 +119,8 @@ def _base64(data: bytes) -> bytes:
 
 
 def _name(user: str, groups: tuple[str, ...]) -> x509.Name:
-    attributes = [x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, group) for group in groups]
-    return x509.Name([*attributes, x509.NameAttribute(x509.NameOID.COMMON_NAME, user)])
+    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    return x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user)])
 
 
 def _host(host: str) -> x509.GeneralName:

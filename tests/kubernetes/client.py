@@ -41,9 +41,14 @@ class Client:
 
     def __init__(self, host: str, ca: Path, *, pair: Pair | None = None, token: str = "", connections: int = 8) -> None:
         self.host = host
-        files = {"cert_file": str(pair.certificate), "key_file": str(pair.key)} if pair else {}
         self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-        self._pool = urllib3.PoolManager(ca_certs=str(ca), maxsize=connections, block=False, retries=False, **files)
+        self._pool = urllib3.PoolManager(
+            ca_certs=str(ca),
+            cert_file=str(pair.certificate) if pair else None,
+            key_file=str(pair.key) if pair else None,
+            maxsize=connections,
+            retries=False,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -72,10 +77,11 @@ class Client:
         return answer.data
 
     def get(self, path: str, **query: Any) -> Object:
-        return json.loads(self.raw("GET", path + _query(query)))
+        return _object(self.raw("GET", path + _query(query)))
 
     def items(self, path: str, **query: Any) -> list[Object]:
-        return self.get(path, **query)["items"]
+        found: list[Object] = self.get(path, **query)["items"]
+        return found
 
     def exists(self, path: str) -> bool:
         try:
@@ -87,19 +93,19 @@ class Client:
         return True
 
     def create(self, path: str, body: Object) -> Object:
-        return json.loads(self.raw("POST", path, body=body))
+        return _object(self.raw("POST", path, body=body))
 
     def replace(self, path: str, body: Object) -> Object:
-        return json.loads(self.raw("PUT", path, body=body))
+        return _object(self.raw("PUT", path, body=body))
 
     def patch(self, path: str, body: Object, *, content_type: str = MERGE, **query: Any) -> Object:
-        return json.loads(self.raw("PATCH", path + _query(query), body=body, content_type=content_type))
+        return _object(self.raw("PATCH", path + _query(query), body=body, content_type=content_type))
 
     def apply(self, path: str, body: Object, *, manager: str, force: bool = False) -> Object:
         return self.patch(path, body, content_type=APPLY, fieldManager=manager, force=str(force).lower())
 
     def delete(self, path: str, body: Object | None = None) -> Object:
-        return json.loads(self.raw("DELETE", path, body=body))
+        return _object(self.raw("DELETE", path, body=body))
 
     def watch(self, path: str, *, version: str, seconds: int = 300, **query: Any) -> Iterator[Object]:
         """Events until the server ends the watch, at the latest after so many seconds."""
@@ -118,6 +124,11 @@ class Client:
             # Not given back to the pool: a watch that is left early has more to say.
             answer.close()
             answer.release_conn()
+
+
+def _object(data: bytes) -> Object:
+    found: Object = json.loads(data)
+    return found
 
 
 def _query(query: dict[str, Any]) -> str:

@@ -68,7 +68,7 @@ class Shop:
         """The reason for which the first pod's container waits."""
         for pod in self.pods():
             for container in pod["status"].get("containerStatuses", []):
-                return container["state"].get("waiting", {}).get("reason", "")
+                return str(container["state"].get("waiting", {}).get("reason", ""))
         return ""
 
 
