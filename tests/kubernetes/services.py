@@ -14,6 +14,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernet
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.rollout import Change, Rollout
 
 P = "paasta.yelp.com"
+CONFIG = "config00000001"
 Edit = Callable[[dict[str, Any]], None]
 
 
@@ -32,7 +33,7 @@ def workload(
         f"{P}/managed": "true",
         f"{P}/cluster": cluster,
         f"{P}/git_sha": sha(version),
-        f"{P}/config_sha": "config00000001",
+        f"{P}/config_sha": CONFIG,
     }
     container = {"name": "main", "image": f"registry.example/services-{service}:{version}"}
     spec: dict[str, Any] = {
@@ -72,7 +73,7 @@ class Deployer:
             kind=manifest["kind"],
             generation=live["metadata"]["generation"],
             git_sha=sha(version),
-            config_sha="config00000001",
+            config_sha=CONFIG,
             replicas=live["spec"]["replicas"],
             autoscaling=None,
             margin=1.0,

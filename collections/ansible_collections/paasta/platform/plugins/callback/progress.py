@@ -42,7 +42,7 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: dict[str, dict[str, Any]] = {}
+        self._rows: dict[tuple[str, str], dict[str, Any]] = {}
         self._directory = ""
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -73,7 +73,7 @@ class CallbackModule(CallbackBase):
         if event["kind"] == "nothing":
             return
         if event["kind"] == "rows":
-            self._rows |= {row["id"]: row for row in event["rows"]}
+            self._rows |= {(row["id"], row["engine"]): row for row in event["rows"]}
             return
         mark = "-" if event["kind"] == "done" else " "
         elapsed = time.monotonic() - self._started

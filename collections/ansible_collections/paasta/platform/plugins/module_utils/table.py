@@ -18,7 +18,7 @@ def render(rows: Iterable[Mapping[str, Any]]) -> str:
 
     :param rows: as the modules ``docker_instances`` and ``kubernetes_instances`` return them.
     """
-    ordered = sorted(rows, key=lambda row: (row["id"], row["engine"]))
+    ordered = _once(sorted(rows, key=lambda row: (row["id"], row["engine"])))
     heading, rule, *listed = lines(HEADINGS, [_cells(row) for row in ordered])
     text = [heading, rule]
     for row, line in zip(ordered, listed, strict=True):
@@ -30,6 +30,14 @@ def lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Headings, a rule and the rows, each column as wide as its widest cell."""
     widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
     return [_line(row, widths) for row in (headings, ["-" * width for width in widths], *rows)]
+
+
+def _once(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of an instance that several engines know, those on which something of it runs or should; else any one."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["id"], []).append(row)
+    return [row for group in groups.values() for row in [r for r in group if r["replicas"] or r["ready"]] or group[:1]]
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

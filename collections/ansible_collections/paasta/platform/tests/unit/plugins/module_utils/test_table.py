@@ -29,3 +29,36 @@ def test_the_table() -> None:
 
 def test_what_is_wrong_is_under_its_line() -> None:
     assert render([ROW | {"problem": "one\ntwo"}]).splitlines()[-2:] == ["  ! one", "  ! two"]
+
+
+KUBERNETES = ROW | {"engine": "kubernetes", "url": "", "autoscaler": None}
+
+
+def test_rows_of_two_engines_are_one_table() -> None:
+    rows = [
+        KUBERNETES | {"id": "web.eks", "ready": 4, "replicas": 5, "autoscaler": {"min": 2, "max": 10}},
+        ROW | {"id": "api.main"},
+    ]
+    assert render(rows).splitlines() == [
+        "service.instance  engine      ready       git sha   hosts           URL",
+        "----------------  ----------  ----------  --------  --------------  -----------------------",
+        "api.main          docker      2/2         01234567  node1 2, node2  http://localhost:20001/",
+        "web.eks           kubernetes  4/5 (2-10)  01234567  node1 2, node2  -",
+    ]
+
+
+def test_many_nodes_are_counted() -> None:
+    hosts = {f"node{number}": 1 for number in range(5)}
+    assert "  5 nodes  " in render([KUBERNETES | {"hosts": hosts}])
+    assert "node0, node1, node2, node3, node4" in render([ROW | {"hosts": hosts}])
+
+
+def test_an_instance_is_shown_for_each_engine_that_runs_it_and_at_least_once() -> None:
+    idle = {"replicas": 0, "ready": 0}
+
+    def engines(*rows: dict[str, object]) -> list[str]:
+        return [line.split()[1] for line in render(rows).splitlines()[2:]]
+
+    assert engines(ROW, KUBERNETES) == ["docker", "kubernetes"]
+    assert engines(ROW | idle, KUBERNETES) == ["kubernetes"]
+    assert engines(ROW | idle, KUBERNETES | idle) == ["docker"]
