@@ -127,12 +127,13 @@ class Report:
         self.seconds: dict[str, float] = {}
         self.peak_mib: dict[str, float] = {}
 
-    def add(self, name: str, seconds: float, peak_mib: float = 0, note: str = "") -> None:
+    def add(self, name: str, seconds: float, done: clients.Done | None = None, note: str = "") -> None:
         self.seconds[name] = min(self.seconds.get(name, seconds), seconds)
-        self.peak_mib[name] = max(self.peak_mib.get(name, 0), peak_mib)
-        rate = f"{self._objects / seconds:6.0f} objects/s"
-        memory = f"{peak_mib:5.0f} MiB" if peak_mib else " " * 9
-        print(f"{name:8} {seconds:8.1f} s {rate}  {memory}  {note}".rstrip(), flush=True)
+        line = f"{name:8} {seconds:8.1f} s {self._objects / seconds:6.0f} objects/s"
+        if done:
+            self.peak_mib[name] = max(self.peak_mib.get(name, 0), done.peak_mib)
+            line += f" {done.cpu:6.1f} s of CPU {done.peak_mib:5.0f} MiB"
+        print(f"{line}  {note}".rstrip(), flush=True)
 
 
 def measure(work: Work, rounds: int, loop: bool) -> Report:
@@ -143,16 +144,16 @@ def measure(work: Work, rounds: int, loop: bool) -> Report:
             check(found, work)
         with cluster(work) as found:
             first, again = deploy(work, found)
-            report.add("ours", first.seconds, first.peak_mib)
-            report.add("no-op", again.seconds, again.peak_mib)
+            report.add("ours", first.seconds, first)
+            report.add("no-op", again.seconds, again)
         with cluster(work) as found:
             done = clients.kubectl(found.directory, found.kubeconfig, work.manifests)
             check(found, work)
-            report.add("kubectl", done.seconds, done.peak_mib)
+            report.add("kubectl", done.seconds, done)
     with cluster(work) as found:
         done = clients.k8s(found.directory, found.kubeconfig, work.manifests, loop=False)
         check(found, work)
-        report.add("list", done.seconds, done.peak_mib)
+        report.add("list", done.seconds, done)
     if loop:
         with cluster(work) as found:
             each = seconds_of_one(work, found)
@@ -170,7 +171,14 @@ def deploy(work: Work, found: server.Server) -> tuple[clients.Done, clients.Done
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "XDG_CACHE_HOME": str(found.directory / "cache"),
     }
-    command: list[str | Path] = [clients.BIN / "ansible-playbook", "-i", inventory, "playbooks/deploy.yml", "-e", "wait=false"]
+    command: list[str | Path] = [
+        clients.BIN / "ansible-playbook",
+        "-i",
+        inventory,
+        "playbooks/deploy.yml",
+        "-e",
+        "wait=false",
+    ]
     first = clients.run(command, environment)
     check(found, work)
     again = clients.run(command, environment)

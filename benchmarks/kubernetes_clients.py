@@ -51,11 +51,16 @@ K8S = """
 """
 
 
+# As a person has it: what Python has compiled once it keeps.
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @dataclass(frozen=True)
 class Done:
-    """A process that has ended: wall time, and memory of it and all its children at the same time."""
+    """A process that has ended: wall time, CPU time of it and its children, and their memory at the same time."""
 
     seconds: float
+    cpu: float
     peak_mib: float
     output: str
 
@@ -67,7 +72,7 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
         with subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
-            env=os.environ | (environment or {}),
+            env=_ENVIRONMENT | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -81,7 +86,7 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
         text = output.read().decode(errors="replace")
     if process.returncode:
         sys.exit(f"{' '.join(map(str, command))}: exit status {process.returncode}\n{text[-4000:]}")
-    return Done(seconds, max(memory.peak, usage.ru_maxrss * 1024) / MIB, text)
+    return Done(seconds, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss * 1024) / MIB, text)
 
 
 class Memory:
