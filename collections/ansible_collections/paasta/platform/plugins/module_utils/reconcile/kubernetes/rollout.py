@@ -145,7 +145,7 @@ class Rollout:
             touched |= {key for key in self._open if self._board.waits[key].memory.since}
             for key in sorted(touched & self._open.keys()):
                 self._look(key, now, investigators)
-            if "Pod" not in self._feeds and all(self._board.waits[key].seen for key in self._open):
+            if self._open and "Pod" not in self._feeds and all(self._board.waits[key].seen for key in self._open):
                 # What is not done at the first look is worth knowing more about.
                 self._watch("Pod", self._board.keep_pod)
             if now >= closer_look and self._closer_look is None:
