@@ -54,7 +54,11 @@ def row(
     for pod in running:
         if pod.node:
             hosts[pod.node] = hosts.get(pod.node, 0) + 1
-    wrong = [*problems, *_problems(planned, workload, seen, autoscaler, prefix)]
+    wrong = list(problems)
+    for text in _problems(planned, workload, seen, autoscaler, prefix):
+        # The error of a run ends with what is seen of the workload.
+        if not any(text in said for said in wrong):
+            wrong.append(text)
     return {
         "id": id,
         "engine": "kubernetes",
@@ -73,7 +77,7 @@ def row(
         "pods": [_pod(pod) for pod in known],
         "events": [_event(event) for event in newest_first(seen.warnings if seen else ())[:LAST_EVENTS]],
         "reason": reason,
-        "problem": "\n".join(dict.fromkeys(wrong)),
+        "problem": "\n".join(wrong),
     }
 
 
