@@ -113,7 +113,7 @@ def general_warnings(instances: Sequence[Instance], facts: Facts) -> list[str]:
     missing = [instance.id for instance in instances if sidecar.missing(instance, facts)]
     if not missing:
         return []
-    others = f" and {len(missing) - 1} more instances" if len(missing) > 1 else ""
+    others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return [
         f"{missing[0]}{others} in the mesh: pods are ready by their own health check, whether the proxies see them or "
         "not; set paasta_hacheck_sidecar_image_url for a sidecar that asks them, or paasta_use_hacheck_sidecar: false"

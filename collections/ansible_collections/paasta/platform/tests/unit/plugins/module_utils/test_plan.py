@@ -181,6 +181,6 @@ def test_a_name_that_another_instance_has_is_refused_though_only_one_is_selected
 def test_pods_in_the_mesh_without_a_sidecar_are_one_warning(soa: Path) -> None:
     found = [text for text in plan(soa, engines={})["warnings"] if "paasta_hacheck_sidecar_image_url" in text]
     assert len(found) == 1
-    assert found[0].startswith("api.main and 1 more instances in the mesh: pods are ready by their own health check")
+    assert found[0].startswith("api.main and 1 more in the mesh: pods are ready by their own health check")
     settings = {"paasta_use_hacheck_sidecar": False}
     assert not [text for text in plan(soa, engines={}, settings=settings)["warnings"] if "hacheck" in text]

@@ -1,6 +1,6 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""Quantities: the forms were read back from a real API server (1.34)."""
+"""Quantities. What people write, and what Kubernetes makes of it, was read back from an API server 1.34."""
 
 from __future__ import annotations
 
@@ -62,7 +62,10 @@ def test_mebibytes(amount: float, text: str) -> None:
         ("1000", "1k"),
         ("1000m", "1"),
         ("1e3", "1e3"),
-        ("12E6", "12e6"),
+        ("1e4", "10e3"),
+        ("5E2", "500"),
+        ("0.3Gi", "322122547200m"),
+        ("2000Gi", "2000Gi"),
         ("1E", "1E"),
         ("512", "512"),
         ("0.5Ki", "512"),

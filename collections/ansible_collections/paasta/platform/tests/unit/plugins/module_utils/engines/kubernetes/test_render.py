@@ -188,7 +188,7 @@ def test_a_missing_sidecar_is_said_once_for_all(web: Web) -> None:
     others = [instance, replace(instance, name="other", registrations=("web.none",)), replace(instance, name="third")]
     found = general_warnings(others, facts)
     assert len(found) == 1
-    assert found[0].startswith("web.main and 1 more instances in the mesh: pods are ready by their own health check")
+    assert found[0].startswith("web.main and 1 more in the mesh: pods are ready by their own health check")
     assert general_warnings(others[1:2], facts) == []
 
 
@@ -276,7 +276,7 @@ def strings(value: Any) -> list[Any]:
     image=st.booleans(),
     security=st.sampled_from(["restricted", "paasta"]),
 )
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_an_instance_says_its_objects_are_valid_and_the_same_each_time(
     web: Web, chosen: dict[str, str], mesh: str, image: bool, security: str
 ) -> None:

@@ -44,6 +44,9 @@ def test_percentages_are_exact(web: Web, keys: str, expected: dict[str, Any]) ->
 def test_the_platform_has_a_default_of_its_own(web: Web) -> None:
     instance, facts = web("bounce_margin_factor: 0.9", settings={"default_bounce_overprovision_factor": 0.3})
     assert strategy.deployment(instance, facts) == rolling("30%", "10%")
+    # Kubernetes refuses a surge and an absence of nothing.
+    instance, facts = web(settings={"default_bounce_overprovision_factor": 0.001})
+    assert strategy.deployment(instance, facts) == rolling("1%", "0%")
 
 
 _LOADED: list[Any] = []  # once for all examples
