@@ -14,6 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.paasta.platform.plugins.module_utils import plan
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import ARGUMENTS
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.instances import run
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets import Provider
 
 OLD = "0" * 39 + "1"
 NEW = "0" * 39 + "2"
@@ -73,7 +74,7 @@ class Deploys:
         )
 
     def mark(self, name: str, sha: str, **controls: Object) -> None:
-        """Mark a version of a service; ``controls`` by instance, as in deployments.json: desired_state, force_bounce."""
+        """Mark a version of a service; ``controls`` by instance: desired_state, force_bounce (deployments.json)."""
         whole = self._service(name)
         image = f"services-{whole}:paasta-{sha}"
         version = {"docker_image": image, "git_sha": sha, "image_version": None}
@@ -98,8 +99,15 @@ class Deploys:
         assert not result.get("failed"), result["msg"]
         return dict(result["plan"])
 
-    def deploy(self, *only: str, check: bool = False, plan: Object | None = None, **arguments: Any) -> Object:
-        """One call of the module; its result, also of a failure."""
+    def deploy(
+        self,
+        *only: str,
+        check: bool = False,
+        plan: Object | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        **arguments: Any,
+    ) -> Object:
+        """One call of the module; its result, also of a failure. ``providers`` decrypt secrets."""
         found = plan or self.plan(*only)
         given = {
             "kubeconfig": str(self.kubeconfig),
@@ -115,7 +123,7 @@ class Deploys:
         }
         validation = ArgumentSpecValidator(ARGUMENTS).validate(given)
         assert not validation.error_messages
-        return run(validation.validated_parameters, check, True, {})
+        return run(validation.validated_parameters, check, True, providers or {})
 
     def deployed(self, *only: str, **arguments: Any) -> Object:
         """A deploy that must not fail."""

@@ -96,7 +96,7 @@ class Run:
         self._deploy = Deploy(api, self._live, self._writer, self._plan, None if check_mode else cleartexts)
         self._works: list[Work] = []
         # The workloads that were waited for, as they were seen last.
-        self._observed: dict[str, Manifest] = {}
+        self._observed: dict[str, Manifest | None] = {}
         self._removed: list[str] = []
         self._rolled_back: list[str] = []
 
@@ -211,9 +211,12 @@ class Run:
 
     def _result(self, diff: bool) -> dict[str, Any]:
         changed = self._deploy.changed or bool(self._removed) or any(work.changed for work in self._works)
-        args = self._args
+        args, observed = self._args, self._observed
+        if self._check_mode:
+            # As it is now, not as it would be.
+            observed = {work.id: work.before for work in self._works}
         found = rows.of_run(
-            self._api, self._plan, args["cluster"], self._works, self._observed, self._live, args["undeployed"]
+            self._api, self._plan, args["cluster"], self._works, observed, self._live, args["undeployed"]
         )
         emit("rows", rows=[brief(row) for row in found])
         drift = [text for work in self._works for text in work.drift]

@@ -62,13 +62,13 @@ def of_run(
     plan: Mapping[str, Any],
     cluster: str,
     works: Iterable[Work],
-    observed: Mapping[str, Object],
+    observed: Mapping[str, Object | None],
     live: Live,
     undeployed: Iterable[str],
 ) -> list[dict[str, Any]]:
     """One row for each instance of a run, of what the run knows already and one list of pods.
 
-    :param observed: workloads as they were seen last by id, of those that were waited for.
+    :param observed: workloads as they were seen last, by id; for others, what the run has got of the server counts.
     :param live: what was there before the run.
     """
     left_alone = live.by_instance(*WORKLOADS)
