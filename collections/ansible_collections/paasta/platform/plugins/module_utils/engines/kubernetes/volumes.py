@@ -289,6 +289,7 @@ def problems(instance: Instance, facts: Facts) -> list[str]:
             message = f"{mount.path} is already mounted by {other.where[0]}"
             lines.append(problem(instance, mount.where, message, "mount one of the two somewhere else"))
         seen[mount.path] = mount
+    lines += _same_claims(instance)
     for index, volume in enumerate(instance.keys.get("projected_sa_volumes") or ()):
         seconds = volume.get("expiration_seconds", _TOKEN_SECONDS)
         if seconds < _TOKEN_MINIMUM:
@@ -301,6 +302,17 @@ def problems(instance: Instance, facts: Facts) -> list[str]:
         message = "paasta_service_auth_token_settings needs both audience and container_path"
         lines.append(problem(instance, (), message))
     return lines
+
+
+def _same_claims(instance: Instance) -> Iterator[str]:
+    """Claims cannot be told apart by a hash as other volumes are: their names must not depend on each other."""
+    taken: dict[str, str] = {}
+    for index, volume in _numbered(instance.keys.get("persistent_volumes")):
+        path = volume["container_path"]
+        other = taken.setdefault(_volume_name(f"pv--{path}"), path)
+        if other != path:
+            message = f"the claim of {path} would have the name of that of {other}"
+            yield problem(instance, ("persistent_volumes", index), message, "mount one of the two somewhere else")
 
 
 def _collide(first: Mount, second: Mount) -> bool:

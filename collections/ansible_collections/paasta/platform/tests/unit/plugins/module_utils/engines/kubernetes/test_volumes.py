@@ -298,6 +298,11 @@ def test_a_claim_keeps_its_name_whatever_else_wants_it() -> None:
             "persistent_volumes: [{container_path: '/a:b', size: 1}]",
             "persistent_volumes[0]: /a:b: must be an absolute path without a colon",
         ),
+        (
+            "persistent_volumes: [{container_path: /a_b, size: 1}, {container_path: /a--b, size: 1}]",
+            "persistent_volumes[1]: the claim of /a--b would have the name of that of /a_b; "
+            "mount one of the two somewhere else",
+        ),
         (TOKEN % 599, "projected_sa_volumes[0].expiration_seconds: 599: Kubernetes gives tokens for at least 600 s"),
     ],
 )
