@@ -69,6 +69,8 @@ def describe(seen: Scene) -> str:
         text += f", {found.old} old left" if found.old else ""
     else:
         text = progress.text
+    stopping = sum(pod.trouble is not None and pod.trouble.reason == "Terminating" for pod in seen.old)
+    text += f", {stopping} stopping" if stopping else ""
     reasons = (refused(seen) or progress.stuck, _pods_in_short(seen), meddled(seen.workload, seen.target))
     return "; ".join([text, *(reason for reason in reasons if reason)])
 
@@ -124,7 +126,7 @@ def _about_workload(seen: Scene) -> list[str]:
 def _about_pods(seen: Scene) -> list[str]:
     lines = []
     in_the_way = [pod for pod in (blocker(seen),) if pod]
-    late = [*in_the_way, *(pod for pod in seen.new if pod.trouble)]
+    late = [*in_the_way, *(pod for pod in seen.new if pod.trouble), *_departed(seen)]
     groups: dict[tuple[str, str], list[Pod]] = {}
     for pod in late:
         if pod.trouble:
@@ -137,6 +139,13 @@ def _about_pods(seen: Scene) -> list[str]:
         if len(pods) > SHOWN_PODS:
             lines.append(f"and {len(pods) - SHOWN_PODS} more pods: {pods[0].trouble.reason if pods[0].trouble else ''}")
     return lines
+
+
+def _departed(seen: Scene) -> list[Pod]:
+    """Pods that count no longer and are worth a word: evicted, not gone in time, with a preStop hook that failed."""
+    failed = {event.uid for event in seen.warnings if event.reason in ("FailedPreStopHook", "FailedKillPod")}
+    gone = [(pod, pod.trouble) for pod in seen.old if pod.leaving and pod.trouble]
+    return [pod for pod, trouble in gone if trouble.reason != "Terminating" or trouble.message or pod.uid in failed]
 
 
 def _distinct(events: Iterable[Event]) -> list[Event]:

@@ -22,12 +22,13 @@ _STARTING = ("ContainerCreating", "PodInitializing")
 HOPELESS = ("InvalidImageName", "ErrImageNeverPull")
 
 # What a Secret or a ConfigMap lacks, or the runtime refuses: tried again, and usually for ever.
-MISCONFIGURED = ("CreateContainerConfigError", "CreateContainerError", "PreCreateHookError", "PreStartHookError")
+MISCONFIGURED = ("CreateContainerConfigError", "CreateContainerError")
 
 # The container ran and ended, or could not be started.
 CRASHED = (
     "CrashLoopBackOff",
     "RunContainerError",
+    "PostStartHookError",
     "StartError",
     "ContainerCannotRun",
     "Error",

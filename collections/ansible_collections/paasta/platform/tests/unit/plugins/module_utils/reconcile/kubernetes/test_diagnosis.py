@@ -134,6 +134,23 @@ def test_events_that_explain_are_shown_once_each() -> None:
     assert not any("Back-off" in line for line in lines)
 
 
+def test_pods_that_count_no_longer_are_told_of() -> None:
+    evicted = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+    going = {"deletionTimestamp": "2026-01-01T12:00:20Z"}
+    pods = [
+        pod("evicted", ready=False, status=evicted),
+        pod("hook", revision="old", git_sha=OLD, metadata=going),
+        pod("quiet", revision="old", git_sha=OLD, metadata=going),
+    ]
+    hook = raw_event("Pod", "hook", "FailedPreStopHook", "exit status 1")
+    found = seen(*pods, events=(hook,), updatedReplicas=0, replicas=0)
+    assert describe(found) == "0 of 3 new replicas there, 3 ready in all, 2 stopping"
+    text = text_of(found)
+    assert "    evicted on node1: Evicted: low on memory" in text
+    assert "    hook on node1: Terminating\n        FailedPreStopHook: exit status 1" in text
+    assert "quiet" not in text
+
+
 def test_many_pods_with_the_same_trouble_are_counted() -> None:
     found = seen(*(pod(f"p{n}", waiting("ImagePullBackOff", "x")) for n in range(8)))
     lines = text_of(found).splitlines()
