@@ -43,7 +43,7 @@ _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 # A server that has just started answers before it knows all roles and tokens. Seconds after a disturbance in which
 # 401 and 403 are asked again.
-_SETTLING = 10.0
+_SETTLING = 30.0
 
 # 500 is said for many things. These pass by themselves; another one is asked again only so often.
 _PASSES = re.compile(r"etcd|leader changed|rpc error|timed? ?out|deadline exceeded|try again", re.IGNORECASE)
