@@ -43,6 +43,8 @@ _DERIVED = frozenset({
     "monitoring", "nerve_ns", "registrations",
 })  # fmt: skip
 
+_PLAIN = frozenset({str, int, bool, type(None)})
+
 
 def config_sha(instance: Instance, platform: Mapping[str, Any]) -> str:
     """``config`` and 8 hex digits. ``platform``: what the inventory gives to every container, JSON-ready."""
@@ -128,6 +130,8 @@ def _sorted(form: Sequence[Any]) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     """As JSON has it, with numbers by value: 1.0 and 1 are equal, and differ as text."""
+    if value.__class__ in _PLAIN:
+        return value  # most are, and asking whether a text is a mapping takes long
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
