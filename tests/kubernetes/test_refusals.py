@@ -165,3 +165,15 @@ def test_a_secret_that_cannot_be_decrypted_stops_the_run_before_anything(
     assert result["failed"] is True
     assert "Nothing was touched" in result["msg"]
     assert not control_plane.admin.exists(f"{CORE}/namespaces/paastasvc-{secret_web}")
+
+
+def test_what_cannot_be_changed_in_place_is_told_with_the_way_out(
+    deploys: Deploys, control_plane: ControlPlane, kubelet: TestKubelet
+) -> None:
+    volume = {"container_path": "/data", "size": 1, "mode": "ReadWriteOnce", "storage_class_name": "ebs"}
+    deploys.service("db", {"main": {**INSTANCE, "persistent_volumes": [volume]}})
+    deploys.deployed(wait=False)
+    deploys.change("db", persistent_volumes=[{**volume, "size": 2}])
+    result = deploys.deploy(wait=False)
+    assert result["failed"] is True
+    assert "--cascade=orphan" in result["msg"]

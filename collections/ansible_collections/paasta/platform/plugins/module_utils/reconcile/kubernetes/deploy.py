@@ -173,8 +173,21 @@ class Deploy:
                 work.drift += [_drift(manifest, change) for change in outcome.drift]
                 if manifest["kind"] in WORKLOADS:
                     work.before, work.after = outcome.before, outcome.after
-        except (ApiError, Foreign, Conflict) as error:
+        except ApiError as error:
+            work.error = f"{error}{_way_out(error, work.plan)}"
+        except (Foreign, Conflict) as error:
             work.error = str(error)
+
+
+def _way_out(error: ApiError, plan: Mapping[str, Any]) -> str:
+    """What to do about fields that the server lets nobody change, such as the volumes of a StatefulSet."""
+    if error.status != 422 or not any(word in error.message for word in ("immutable", "updates to statefulset")):
+        return ""
+    kind, namespace, name = plan["kind"].lower(), plan["namespace"], plan["name"]
+    return (
+        "\nThis cannot be changed in place. Delete the object and keep its pods with "
+        f"'kubectl delete {kind} {name} -n {namespace} --cascade=orphan', then deploy again"
+    )
 
 
 def _caught(function: Callable[[Manifest], Outcome]) -> Callable[[Manifest], Outcome | Exception]:

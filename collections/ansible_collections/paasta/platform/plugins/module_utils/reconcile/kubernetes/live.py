@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import ref
+from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import label_value, ref
 
 from .api import Api
 from .errors import ApiError
@@ -73,7 +73,7 @@ def look(api: Api, prefix: str, cluster: str, only: Iterable[str], secrets: bool
     PaaSTA labels some kinds without the cluster: what has no such label counts as ours, what has another one does not.
     """
     managed = f"{prefix}/managed=true"
-    services = sorted({name.partition(".")[0] for name in only})
+    services = sorted({label_value(name.partition(".")[0]) for name in only})
     of_services = f"{managed},{prefix}/service in ({','.join(services)})" if services else managed
     wanted = [(kind, of_services, False) for kind in OF_INSTANCES] + [(kind, managed, False) for kind in SHARED[1:]]
     wanted.append(("Namespace", "", True))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import ref
+from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import label_value, ref
 
 from . import fields
 from .live import OF_INSTANCES, WORKLOADS, Live, Manifest
@@ -50,17 +50,18 @@ def decide(
     :param guard: the largest share of all instances that may be removed, 0 to 1.
     :raises TooMany: when more are not declared.
     """
-    selected, kept = set(only), set(undeployed)
+    selected, kept = set(only), {labelled(id) for id in undeployed}
+    declared = {labelled(id): id for id in plan["instances"]}
     removals = Removals()
     groups = live.by_instance(*OF_INSTANCES)
     running = {id for id, found in groups.items() if any(one["kind"] in WORKLOADS for one in found)}
     for id, found in sorted(groups.items()):
         if id in kept or (selected and not selected & {id, id.partition(".")[0]}):
             continue
-        if id not in plan["instances"]:
+        if id not in declared:
             removals.instances[id] = _order(found)
         else:
-            _of_instance(plan["instances"][id], found, id, removals)
+            _of_instance(plan["instances"][declared[id]], found, declared[id], removals)
     gone = sorted(running & removals.instances.keys())
     if gone and len(gone) > guard * len(running):
         raise TooMany(
@@ -71,6 +72,12 @@ def decide(
     if not selected:
         removals.shared = _shared(plan, live, {id for id in groups if id in kept})
     return removals
+
+
+def labelled(id: str) -> str:
+    """An instance's id as labels have it, which cannot hold every name."""
+    service, _dot, name = id.partition(".")
+    return f"{label_value(service)}.{label_value(name)}"
 
 
 def _of_instance(plan: Mapping[str, Any], found: list[Manifest], id: str, removals: Removals) -> None:
