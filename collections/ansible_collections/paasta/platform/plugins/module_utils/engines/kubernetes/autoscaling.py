@@ -37,12 +37,7 @@ CLUSTER, SERVICE, INSTANCE = "paasta_cluster", "paasta_service", "paasta_instanc
 
 _DEFAULT: Provider = FrozenDict({"type": "cpu", "decision_policy": "proportional", "setpoint": 0.8})
 _WINDOW = 1800  # seconds
-_SCALE_DOWN: Mapping[str, Any] = {
-    "stabilizationWindowSeconds": 300,
-    "policies": [{"type": "Percent", "value": 30, "periodSeconds": 60}],
-    "selectPolicy": "Max",
-}
-_SCALE_DOWN_KEYS = frozenset({*_SCALE_DOWN, "tolerance"})
+_SCALE_DOWN_KEYS = frozenset({"policies", "selectPolicy", "stabilizationWindowSeconds", "tolerance"})
 #: Exporters that Prometheus finds by a label of the pod (PaaSTA: scrape_*_prometheus).
 _SCRAPED = ("gunicorn", "piscina")
 #: Providers whose metrics are scraped from the pods themselves, which needs their addresses to be reachable.
@@ -146,8 +141,14 @@ def _target(kind: str, value: float) -> dict[str, str]:
 
 
 def _scale_down(instance: Instance) -> dict[str, Any]:
+    """PaaSTA's: at most 30 % of the replicas in a minute, after 5 quiet ones. The instance may say otherwise."""
     written = (instance.keys.get("autoscaling") or {}).get("scaledown_policies") or {}
-    return {**thaw(_SCALE_DOWN), **{name: thaw(value) for name, value in written.items() if value is not None}}
+    return {
+        "stabilizationWindowSeconds": 300,
+        "policies": [{"type": "Percent", "value": 30, "periodSeconds": 60}],
+        "selectPolicy": "Max",
+        **{name: thaw(value) for name, value in written.items() if value is not None},
+    }
 
 
 def pod_labels(instance: Instance, facts: Facts) -> dict[str, str]:

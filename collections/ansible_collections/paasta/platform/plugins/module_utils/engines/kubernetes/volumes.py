@@ -149,6 +149,7 @@ def _path(path: str) -> str:
     return posixpath.normpath(path) if path else path
 
 
+@lru_cache(maxsize=4096)
 def _host(volume: Volume, where: KeyPath = ()) -> Mount:
     source = {"hostPath": {"path": volume.host_path}}
     return Mount(_path(volume.container_path), f"host--{volume.host_path}", source, volume.mode == "RO", where)
