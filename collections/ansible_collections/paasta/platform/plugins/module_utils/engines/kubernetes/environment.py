@@ -33,7 +33,8 @@ def environment(instance: Instance, version: Version, facts: Facts) -> list[dict
 
 
 def injected(instance: Instance, version: Version, facts: Facts) -> list[dict[str, Any]]:
-    """What every container gets, of an image of the instance's service."""
+    """What every main container gets."""
+    gpus = instance.keys.get("gpus")
     values = {
         "PAASTA_SERVICE": instance.service,
         "PAASTA_INSTANCE": instance.name,
@@ -46,7 +47,7 @@ def injected(instance: Instance, version: Version, facts: Facts) -> list[dict[st
         "PAASTA_RESOURCE_CPUS": _number(instance.cpus),
         "PAASTA_RESOURCE_MEM": _number(instance.mem),
         "PAASTA_RESOURCE_DISK": _number(instance.disk),
-        "PAASTA_RESOURCE_GPUS": _number(instance.keys.get("gpus") or 0) if instance.keys.get("gpus") else None,
+        "PAASTA_RESOURCE_GPUS": str(gpus) if gpus else None,
         "PAASTA_PORT": str(instance.container_port),
         "PAASTA_MESH_ADDRESS": facts.settings.mesh_address,
         "AWS_SDK_UA_APP_ID": instance.id[:_AWS_APP_ID_LIMIT],

@@ -39,7 +39,9 @@ NOT_CARRIED_OUT = frozenset({"cfs_period_us", "constraints", "extra_constraints"
 def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     """One instance as the reconciler takes it: its objects in the order in which they are applied, and what it needs.
 
-    :returns: JSON-ready, see docs/architecture.md.
+    :returns: JSON-ready. ``objects`` are manifests in the order in which they are applied; ``needs`` refers to shared
+        ones; ``secrets`` are what has to be created with cleartext, by name and digest; ``autoscaling`` has ``min`` and
+        ``max`` where somebody else decides about replicas, and then ``replicas`` is what a new workload starts with.
     :raises CannotRender: with everything that must not be ignored.
     """
     version = instance.version
