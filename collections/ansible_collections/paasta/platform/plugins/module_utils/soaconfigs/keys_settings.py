@@ -200,7 +200,7 @@ ENGINES = (
             paasta=("deploy_blacklist",)),
     Setting("deploy_whitelist", WHITELIST, "the only locations where anything runs, `[type, [values]]`; the blacklist "
             "wins", paasta=("deploy_whitelist",)),
-    Setting("enforce_disk_quota", BOOL, "limit a container's file system to its `disk`", False,
+    Setting("enforce_disk_quota", BOOL, "limit a container's file system to its `disk`; Kubernetes always does", False,
             paasta=("enforce_disk_quota",)),
     Setting("uses_bulkdata_default", BOOL, "default of the instance key uses_bulkdata", False,
             paasta=("uses_bulkdata_default",)),
@@ -255,17 +255,15 @@ KUBERNETES = (
             {}, paasta=("pool_node_affinities",)),
     Setting("supported_storage_classes", STRINGS, "storage classes that persistent_volumes may name", [],
             paasta=("supported_storage_classes",)),
-    Setting("custom_resource_types", CUSTOM_RESOURCES, "instance type → the custom resource that it is; its files are "
-            "`<type>-<cluster>.yaml`", {},
-            paasta=("kubernetes_custom_resources",)),
-    Setting("custom_resource_owners", mapping(STR), "custom instance type → the owner in its label", {},
-            paasta=("cr_owners",)),
     Setting("service_auth_token_settings", TOKEN_SETTINGS, "service account token of authenticating services", {},
             paasta=("service_auth_token_settings",)),
     Setting("always_authenticating_services", STRINGS, "services that get such a token whatever authorization.yaml "
             "says", [], paasta=("always_authenticating_services",)),
     Setting("enable_cost_owner_label", BOOL, "label pods with cost_owner", False, paasta=("enable_cost_owner_label",)),
-    Setting("private_docker_registries", STRINGS, "registries for which pods need credentials", [],
+    Setting("kubernetes_add_registration_labels", BOOL, "label pods with their registrations", False,
+            paasta=("kubernetes_add_registration_labels",)),
+    Setting("private_docker_registries", STRINGS, "registries for which pods need credentials: the Secret "
+            "`paasta-registry-<registry>` of the namespace, which you put there", [],
             paasta=("private_docker_registries",)),
     Setting("use_hacheck_sidecar", BOOL, "give pods in the mesh a hacheck sidecar", True,
             paasta=("kubernetes_use_hacheck_sidecar",)),
@@ -290,6 +288,14 @@ KUBERNETES = (
             ["flock", "-n", "/readiness_check_lock", "timeout", "120"], paasta=("readiness_check_prefix_template",)),
 )  # fmt: skip
 
+CUSTOM = (
+    Setting("custom_resource_types", CUSTOM_RESOURCES, "instance type → the custom resource that it is; its files are "
+            "`<type>-<cluster>.yaml`", {},
+            paasta=("kubernetes_custom_resources",)),
+    Setting("custom_resource_owners", mapping(STR), "custom instance type → the owner in its label", {},
+            paasta=("cr_owners",)),
+)  # fmt: skip
+
 MESH = (
     Setting("zookeeper", ZOOKEEPER, "ensemble that nerve and synapse use, if it is not the hosts of group zookeeper",
             paasta=("zookeeper",)),
@@ -303,8 +309,6 @@ MESH = (
     Setting("register_k8s_pods", BOOL, "nerve registers the pods of its host", False, paasta=("register_k8s_pods",)),
     Setting("nerve_register_k8s_terminating", BOOL, "also those that are stopping", True,
             paasta=("nerve_register_k8s_terminating",)),
-    Setting("kubernetes_add_registration_labels", BOOL, "label pods with their registrations", False,
-            paasta=("kubernetes_add_registration_labels",)),
     Setting("register_marathon_services", BOOL, "nerve registers the Marathon tasks of its host", True,
             paasta=("register_marathon_services",)),
 )  # fmt: skip
@@ -369,6 +373,7 @@ GROUPS: dict[str, tuple[str, tuple[Setting, ...]]] = {
     ),
     "Kubernetes access": ("Where the engine `kubernetes` deploys to, and how.", KUBERNETES_ACCESS),
     "Kubernetes objects": ("What the engine `kubernetes` makes of instances.", KUBERNETES),
+    "Custom resources": ("Their files are read and checked; nothing runs them yet.", CUSTOM),
     "SmartStack": (f"{_LATER} SmartStack.", MESH),
     "Marathon and Mesos": (f"{_LATER} the engine `marathon`.", MESOS),
     "Tron and remote runs": (f"{_LATER} the engine `tron`.", TRON_GROUP),
@@ -380,5 +385,13 @@ SETTINGS: dict[str, Setting] = {row.name: row for _text, rows in GROUPS.values()
 
 # Variables that playbooks register or set for each other: neither settings nor mistakes.
 PLAYBOOK_VARIABLES = frozenset(
-    {"paasta_plan", "paasta_instances", "paasta_built", "paasta_imported", "paasta_record", "paasta_settings"}
+    {
+        "paasta_plan",
+        "paasta_instances",
+        "paasta_built",
+        "paasta_imported",
+        "paasta_record",
+        "paasta_settings",
+        "paasta_kubernetes_instances",
+    }
 )

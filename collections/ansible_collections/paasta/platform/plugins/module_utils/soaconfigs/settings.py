@@ -147,11 +147,10 @@ class Settings:
     topology_spread_constraints: tuple[Mapping[str, Any], ...] = _default("topology_spread_constraints")
     pool_node_affinities: Mapping[str, Mapping[str, tuple[str, ...]]] = _default("pool_node_affinities")
     supported_storage_classes: tuple[str, ...] = _default("supported_storage_classes")
-    custom_resource_types: Mapping[str, Mapping[str, Any]] = _default("custom_resource_types")
-    custom_resource_owners: Mapping[str, str] = _default("custom_resource_owners")
     service_auth_token_settings: Mapping[str, Any] = _default("service_auth_token_settings")
     always_authenticating_services: tuple[str, ...] = _default("always_authenticating_services")
     enable_cost_owner_label: bool = _default("enable_cost_owner_label")
+    kubernetes_add_registration_labels: bool = _default("kubernetes_add_registration_labels")
     private_docker_registries: tuple[str, ...] = _default("private_docker_registries")
     use_hacheck_sidecar: bool = _default("use_hacheck_sidecar")
     hacheck_sidecar_image_url: str | None = _default("hacheck_sidecar_image_url")
@@ -164,6 +163,9 @@ class Settings:
     envoy_nerve_readiness_check_script: tuple[str, ...] = _default("envoy_nerve_readiness_check_script")
     readiness_check_prefix_template: tuple[str, ...] = _default("readiness_check_prefix_template")
 
+    custom_resource_types: Mapping[str, Mapping[str, Any]] = _default("custom_resource_types")
+    custom_resource_owners: Mapping[str, str] = _default("custom_resource_owners")
+
     zookeeper: str | None = _default("zookeeper")
     service_discovery_providers: Mapping[str, Any] = _default("service_discovery_providers")
     synapse_host: str = _default("synapse_host")
@@ -171,7 +173,6 @@ class Settings:
     synapse_haproxy_url_format: str = _default("synapse_haproxy_url_format")
     register_k8s_pods: bool = _default("register_k8s_pods")
     nerve_register_k8s_terminating: bool = _default("nerve_register_k8s_terminating")
-    kubernetes_add_registration_labels: bool = _default("kubernetes_add_registration_labels")
     register_marathon_services: bool = _default("register_marathon_services")
 
     marathon_servers: tuple[Mapping[str, Any], ...] = _default("marathon_servers")

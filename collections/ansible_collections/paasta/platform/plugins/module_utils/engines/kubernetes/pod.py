@@ -99,7 +99,7 @@ def spec(instance: Instance, version: Version, facts: Facts) -> dict[str, Any]:
     mounts, mounted = volumes.mounts_and_volumes(instance, facts)
     containers = [container(instance, version, facts, mounts)]
     if sidecar.present(instance, facts):
-        beside_mounts, beside = volumes.host_mounts(facts.settings.hacheck_sidecar_volumes)
+        beside_mounts, beside = volumes.host_mounts(facts.settings.hacheck_sidecar_volumes, mounted)
         containers.append(sidecar.container(instance, facts, beside_mounts))
         mounted = [*mounted, *(volume for volume in beside if volume not in mounted)]
     optional = {

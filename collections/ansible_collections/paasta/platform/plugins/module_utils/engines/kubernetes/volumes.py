@@ -55,14 +55,19 @@ def mounts_and_volumes(instance: Instance, facts: Facts) -> tuple[list[dict[str,
     return rendered(_distinct(_mounts(instance, facts)))
 
 
-def host_mounts(volumes: Iterable[Volume]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The same for directories of the host, as a sidecar has them."""
-    return rendered({mount.path: mount for mount in map(_host, volumes)}.values())
+def host_mounts(
+    volumes: Iterable[Volume], beside: Iterable[Mapping[str, Any]] = ()
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The same for directories of the host, as a sidecar has them; ``beside`` are the pod's other volumes."""
+    return rendered({mount.path: mount for mount in map(_host, volumes)}.values(), beside)
 
 
-def rendered(mounts: Iterable[Mount]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def rendered(
+    mounts: Iterable[Mount], beside: Iterable[Mapping[str, Any]] = ()
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Mounts and volumes, in the order of their paths, with names that nothing else of the pod has."""
     ordered = sorted(mounts, key=lambda mount: mount.path)
-    named = _names(ordered)
+    named = _names(ordered, beside)
     volumes = {
         name: {"name": name, **mount.source}
         for name, mount in zip(named, ordered, strict=True)
@@ -250,12 +255,13 @@ def _synced(
     return Mount(path, f"secret-{kind}-{names.app(instance)}", {"secret": source}, True, (key,))
 
 
-def _names(mounts: list[Mount]) -> list[str]:
+def _names(mounts: list[Mount], beside: Iterable[Mapping[str, Any]] = ()) -> list[str]:
     """The name of each mount's volume. Those that different volumes want are told apart by a hash of what they are;
     a claim always gets its own, for its data is found by it.
     """
     wanted = [_volume_name(mount.name) for mount in mounts]
     first: dict[str, Any] = {name: None for name, mount in zip(wanted, mounts, strict=True) if mount.source is None}
+    first |= {volume["name"]: {key: item for key, item in volume.items() if key != "name"} for volume in beside}
     found = []
     for name, mount in zip(wanted, mounts, strict=True):
         if mount.source is None or first.setdefault(name, mount.source) == mount.source:

@@ -279,6 +279,14 @@ def test_different_volumes_never_have_the_same_name(web: Web) -> None:
     assert [each["name"] for each in mounts] == [volume["name"] for volume in found]
 
 
+def test_volumes_of_a_sidecar_are_told_apart_from_those_beside_it() -> None:
+    _mounts, beside = volumes.host_mounts([Volume("/x", "/a_b", "RO"), Volume("/y", "/same", "RO")])
+    mounts, (other, same) = volumes.host_mounts([Volume("/x", "/a--b", "RO"), Volume("/y", "/same", "RO")], beside)
+    assert same == beside[1]
+    assert other["name"] == mounts[0]["name"] != beside[0]["name"]
+    assert other["hostPath"] == {"path": "/a--b"}
+
+
 def test_a_claim_keeps_its_name_whatever_else_wants_it() -> None:
     claim = volumes.Mount("/z", "pv--x", None, False)
     other = volumes.Mount("/a", "pv--x", {"hostPath": {"path": "/x"}}, True)
