@@ -17,6 +17,7 @@ from control_plane import ControlPlane
 from pod_states import Behaviour
 from services import Deployer, P, sha
 from test_kubelet import TestKubelet
+from webhook import AdmissionWebhook
 
 
 @pytest.fixture
@@ -155,6 +156,54 @@ def test_a_quota_ends_the_wait_early(
     assert "may not create its pods" in failed
     assert "exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1" in failed
     assert f"Raise the quota of namespace {namespace}" in failed
+
+
+def test_an_admission_webhook_that_refuses_pods(
+    deployer: Deployer,
+    namespace: str,
+    kubelet: TestKubelet,
+    webhook: AdmissionWebhook,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verdict, "REFUSAL_SECONDS", 3.0)
+    webhook.refuse("images must be signed", kind="Pod")
+    failed = deployer.wait(deployer.apply(namespace, "web", "one"))["web.main"]
+    assert "may not create its pods" in failed
+    assert "images must be signed" in failed
+
+
+def test_a_missing_key_of_a_secret(
+    deployer: Deployer, namespace: str, kubelet: TestKubelet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "CONFIG_SECONDS", 2.0)
+    kubelet.behave(Behaviour(config_error="couldn't find key token in Secret web/main"), service="web")
+    failed = deployer.wait(deployer.apply(namespace, "web", "one"))["web.main"]
+    assert "cannot start: 0 of 2 new replicas ready" in failed
+    assert "CreateContainerConfigError: couldn't find key token in Secret web/main" in failed
+    assert "Does every Secret and ConfigMap" in failed
+
+
+def test_a_container_that_runs_out_of_memory(deployer: Deployer, namespace: str, kubelet: TestKubelet) -> None:
+    kubelet.crashes(service="web", exit_code=137, logs="loading\n")
+    failed = deployer.wait(deployer.apply(namespace, "web", "one", kind="StatefulSet"))["web.main"]
+    assert "crashes again and again" in failed
+    assert "exit code 137, OOMKilled" in failed
+    assert "Out of memory: raise mem" in failed
+
+
+def test_the_progress_deadline(deployer: Deployer, namespace: str, kubelet: TestKubelet) -> None:
+    def hasty(manifest: dict) -> None:
+        manifest["spec"]["progressDeadlineSeconds"] = 3
+
+    kubelet.never_ready(service="web")
+    target = deployer.apply(namespace, "web", "one", edit=hasty)
+    failed = deployer.wait(target)["web.main"]
+    assert "made no progress within its progressDeadlineSeconds" in failed
+    # Run again when the reason is gone: what the deadline says is of before, and does not end the wait.
+    timer = threading.Timer(2.0, kubelet.reset)
+    timer.start()
+    assert deployer.wait(target) == {"web.main": ""}
+    timer.join()
 
 
 def test_a_broken_old_pod_blocks_a_stateful_set_and_is_named(

@@ -15,11 +15,14 @@ from .errors import ApiError, Unreachable
 from .row import brief
 from .rows import of_plan
 
+#: Seconds for which a server that does not answer is asked again: somebody looks at the screen.
+PATIENCE = 15.0
+
 
 def gather(args: Mapping[str, Any]) -> dict[str, Any]:
     """Look only. ``args`` is as in :data:`~.arguments.INFO_ARGUMENTS`; returns the module's result."""
     try:
-        api = Api(access(args))
+        api = Api(access(args), patience=PATIENCE)
         try:
             rows = of_plan(api, args)
         finally:
