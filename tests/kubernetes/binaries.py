@@ -240,7 +240,7 @@ def _build(names: tuple[str, ...], cache: Path) -> None:
     flags = " ".join(["-s -w", *(f"-X {name}={value}" for name, value in stamps.items())])
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", f"{scratch}/"]
-        say(f"building {', '.join(names)} {VERSION}; it takes 5 to 10 minutes on 2 cores, and only this once")
+        say(f"building {', '.join(names)} {VERSION}; it takes 5 to 15 minutes on 2 cores, and only this once")
         _run_and_tell(
             [*command, *(f"k8s.io/kubernetes/cmd/{name}" for name in names)],
             os.environ | {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly"},

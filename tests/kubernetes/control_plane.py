@@ -93,6 +93,7 @@ class ControlPlane:
         self._server_pair = self.authority.issue("kube-apiserver", hosts=hosts)
         self.admin = Client(self.host, self.ca, pair=self._admin_pair)
         self.admin_kubeconfig = self.user_kubeconfig("admin", pair=self._admin_pair)
+        self.deployer_token = ""
         self.deployer_kubeconfig = self.directory / "deployer.kubeconfig"
 
     def __enter__(self) -> Self:
@@ -123,7 +124,7 @@ class ControlPlane:
             f"/api/v1/namespaces/{DEPLOYER_NAMESPACE}/serviceaccounts/{DEPLOYER_NAME}/token",
             {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 86400}},
         )
-        self.deployer_token: str = answer["status"]["token"]
+        self.deployer_token = answer["status"]["token"]
         self.user_kubeconfig("deployer", token=self.deployer_token)
         # Pods need it, and that it is there shows that the controllers work.
         self.wait_for(
@@ -178,13 +179,13 @@ class ControlPlane:
         self.programs.start("kube-apiserver", [str(self._programs_found["kube-apiserver"]), *_options(options)])
         self.wait_for("the API server", lambda: self.admin.raw("GET", "/readyz") == b"ok")
         self._start_controllers()
+        if self.deployer_token:
+            # It says that it is ready, and then refuses everybody but admins until it has read all roles.
+            with self.deployer() as deployer:
+                self.wait_for("the deployer's rights", lambda: bool(deployer.items("/api/v1/namespaces")))
 
     def _start_controllers(self) -> None:
-        """As kubeadm starts them; quicker where they would wait or be slow on purpose.
-
-        With each start of the API server, for after a loss of it they wait for up to half a minute before they ask
-        again. With leader election, which is off here, they would end then and be restarted as well.
-        """
+        """As kubeadm starts them; quicker where they would wait or be slow on purpose."""
         common = {"leader-elect": "false", "secure-port": "0", "profiling": "false"}
         quick = {"kube-api-qps": "500", "kube-api-burst": "1000"}
         user = "system:kube-controller-manager"
@@ -201,8 +202,6 @@ class ControlPlane:
         user = "system:kube-scheduler"
         scheduler = {"kubeconfig": str(self.user_kubeconfig("scheduler", pair=self.authority.issue(user)))}
         for name, options in (("kube-controller-manager", manager), ("kube-scheduler", scheduler)):
-            if self.programs.is_running(name):
-                self.programs.kill(name)
             self.programs.start(name, [str(self._programs_found[name]), *_options({**common, **quick, **options})])
 
     def wait_for(self, what: str, is_there: Callable[[], bool], timeout: float = PATIENCE) -> None:
@@ -222,8 +221,13 @@ class ControlPlane:
     # Faults
 
     def kill_apiserver(self) -> None:
-        """SIGKILL: requests in flight get no answer. `start_apiserver` brings it back at the same address."""
-        self.programs.kill("kube-apiserver")
+        """SIGKILL: requests in flight get no answer. `start_apiserver` brings it back at the same address.
+
+        The controllers go as well: without an API server they do nothing, and after it was away they wait for up to
+        half a minute before they ask again. With leader election, which is off here, they would end by themselves.
+        """
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
+            self.programs.kill(name)
 
     def stop_etcd(self) -> None:
         """SIGSTOP: requests that need etcd get no answer until `cont_etcd`, or until they time out."""

@@ -72,15 +72,12 @@ class Programs:
         self._processes[name] = process
         self._tell(f"+{process.pid}")
 
-    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """End a program and wait until it is gone."""
-        process = self._processes[name]
-        process.send_signal(how)
+    def kill(self, name: str) -> None:
+        """End a program, if it has not ended by itself, and wait until it is gone."""
+        process = self._processes.pop(name)
+        process.kill()
         process.wait()
         self._tell(f"-{process.pid}")
-
-    def is_running(self, name: str) -> bool:
-        return name in self._processes and self._processes[name].poll() is None
 
     def signal(self, name: str, what: signal.Signals) -> None:
         self._processes[name].send_signal(what)
@@ -91,8 +88,7 @@ class Programs:
     def check(self) -> None:
         """Raises Ended if a program has ended by itself, with the end of its log."""
         for name, process in self._processes.items():
-            status = process.poll()
-            if status is not None and status != -signal.SIGKILL:
+            if (status := process.poll()) is not None:
                 raise Ended(f"{name} ended with status {status}:\n{self.tail(name)}")
 
     def tail(self, name: str, lines: int = 12, width: int = 300) -> str:
@@ -102,7 +98,8 @@ class Programs:
         return ""
 
     def tails(self) -> str:
-        return "\n".join(f"--- end of {self.log(name)}:\n{self.tail(name)}" for name in self._processes)
+        names = sorted(path.stem for path in self.directory.glob("*.log") if path.stem != "audit")
+        return "\n".join(f"--- end of {self.log(name)}:\n{self.tail(name)}" for name in names)
 
     def _tell(self, line: str) -> None:
         assert self._caretaker.stdin is not None
