@@ -156,7 +156,7 @@ def blocker(seen: Scene) -> Pod | None:
     if seen.target.kind != "StatefulSet" or seen.workload["spec"].get("podManagementPolicy") == "Parallel":
         return None
     broken = (*HOPELESS, *PULLING, *MISCONFIGURED, *CRASHED)
-    return next((p for p in seen.old if not p.leaving and p.trouble and p.trouble.reason in broken), None)
+    return next((p for p in seen.old if p.trouble and p.trouble.reason in broken), None)
 
 
 def _blocked(seen: Scene, memory: Memory, now: float) -> str:

@@ -94,8 +94,10 @@ def test_each_text_is_told_once_and_the_last_with_how_many_are_done() -> None:
     api.set(workload(**GOING_ON), named("web-api"))
     wait = Waiting(api, target(), target(id="web.api", name="web-api"))
     wait.says("1 of 3 new replicas there")
-    for _again in range(5):
+    for _again in range(3):
         api.set(workload(**GOING_ON))
+        # Longer than news are collected: each is looked at.
+        time.sleep(0.1)
     api.set(workload(updatedReplicas=2, replicas=4))
     wait.says("2 of 3 new replicas there")
     api.set(workload())
@@ -183,6 +185,17 @@ def test_a_deleted_workload(monkeypatch: pytest.MonkeyPatch) -> None:
     wait.says("new replicas")
     api.delete(going_on)
     assert "web-main was deleted while its rollout was waited for" in wait.end()["web.main"]
+
+
+def test_a_workload_that_was_deleted_while_the_watch_was_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "GONE_SECONDS", 0.3)
+    api, going_on = ApiDouble(), workload(**GOING_ON)
+    api.set(going_on)
+    wait = Waiting(api, target())
+    wait.says("new replicas")
+    api.delete(going_on, quietly=True)
+    api.break_watch("Deployment")
+    assert "was deleted while its rollout was waited for" in wait.end()["web.main"]
 
 
 def test_a_workload_that_is_back_at_once_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
