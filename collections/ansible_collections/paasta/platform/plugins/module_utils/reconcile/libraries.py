@@ -28,5 +28,5 @@ def missing(needed: Mapping[str, str] = DOCKER) -> str:
         except ImportError as error:
             return f"{missing_required_lib(package)} ({error})"
     if needed is KUBERNETES and importlib.util.find_spec("kubernetes") is None:
-        return missing_required_lib("kubernetes")
+        return str(missing_required_lib("kubernetes"))
     return ""

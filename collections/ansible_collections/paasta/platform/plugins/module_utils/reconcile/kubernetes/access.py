@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -65,7 +66,9 @@ class Access:
         if self._current and time.monotonic() >= self._ask_at and self._lock.acquire(blocking=False):
             try:
                 self._ask_at = time.monotonic() + _ASK_AGAIN
-                self._authorization = self._current()
+                # Who cannot be asked now is asked with the reason when the server does not accept the token any more.
+                with suppress(NoAccess):
+                    self._authorization = self._current()
             finally:
                 self._lock.release()
         if self._authorization is None:

@@ -46,7 +46,7 @@ _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _SETTLING = 30.0
 
 # 500 is said for many things. These pass by themselves; another one is asked again only so often.
-_PASSES = re.compile(r"etcd|leader changed|rpc error|timed? ?out|deadline exceeded|try again", re.IGNORECASE)
+_STORE = re.compile(r"etcd|leader changed|rpc error|timed? ?out|deadline exceeded|try again", re.IGNORECASE)
 _BENEFIT_OF_DOUBT = 2
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -128,7 +128,7 @@ class Api:
             try:
                 page = self._parsed(self._ask("GET", path, query=query, accept=accept))
             except Expired:
-                if "continue" not in query:
+                if not query.get("continue"):
                     raise
                 # Reading took longer than the server keeps old versions. From the beginning, in one piece.
                 items = []
@@ -206,27 +206,34 @@ class Api:
         Within ``function`` another ``map`` runs one by one, in the same thread.
         """
 
-        def guarded(item: Item) -> Result | ApiError:
+        if getattr(self._working, "busy", False):
+            return [_outcome(function, item) for item in items]
+        inputs = list(items)
+        outcomes: dict[int, Result | ApiError] = {}
+        left = iter(range(len(inputs)))
+        over = threading.Event()
+
+        def work() -> None:
             self._working.busy = True
             try:
-                return function(item)
-            except ApiError as error:
-                return error
+                # A future for each item would cost as much as a tenth of its request.
+                while not over.is_set() and (number := next(left, None)) is not None:
+                    outcomes[number] = _outcome(function, inputs[number])
+            except BaseException:
+                over.set()
+                raise
             finally:
                 self._working.busy = False
 
-        if getattr(self._working, "busy", False):
-            results = [guarded(item) for item in items]
-            self._working.busy = True
-            return results
         if self._workers is None:
             self._workers = ThreadPoolExecutor(self._concurrency, thread_name_prefix="kubernetes")
-        futures = [self._workers.submit(guarded, item) for item in items]
+        futures = [self._workers.submit(work) for _each in range(min(self._concurrency, len(inputs)))]
         try:
-            return [future.result() for future in futures]
-        finally:
             for future in futures:
-                future.cancel()
+                future.result()
+        finally:
+            over.set()
+        return [outcomes[number] for number in range(len(inputs))]
 
     def close(self) -> None:
         if self._workers is not None:
@@ -256,9 +263,12 @@ class Api:
         accept: str = "application/json",
         timeout: float | None = None,
         stream: bool = False,
-        pause: Callable[[float], Any] = time.sleep,
+        pause: Callable[[float], bool | None] = time.sleep,
     ) -> Any:
-        """Send a request until it is answered for good; returns the response, its status below 300."""
+        """Send a request until it is answered for good; returns the response, its status below 300.
+
+        :param pause: waits so many seconds before another attempt; true: there is to be none.
+        """
         target = self._access.prefix + path
         if query:
             target += "?" + urlencode({key: value for key, value in query.items() if value is not None})
@@ -303,7 +313,8 @@ class Api:
             finally:
                 if not stream:
                     self._gate.leave()
-            pause(delay)
+            if pause(delay):
+                raise Unreachable(f"{self.server}: stopped before it answered {kinds.subject(method, path)}")
 
     def _headers(self, own: Mapping[str, str]) -> Mapping[str, str]:
         headers = {**own, **self._access.headers()}
@@ -347,13 +358,20 @@ class Api:
             self._disturbed = time.monotonic()
         passes = error.status == 429 or settling
         if again and error.status == 500:
-            passes = bool(_PASSES.search(error.message)) or patience.attempts < _BENEFIT_OF_DOUBT
+            passes = _passes(error.message) or patience.attempts < _BENEFIT_OF_DOUBT
         elif again and error.status in (502, 503, 504):
             passes = True
         delay = patience.delay(float(told) if told and told.isdigit() else None) if passes else None
         if delay is None:
             raise error
         return delay
+
+
+def _outcome(function: Callable[[Item], Result], item: Item) -> Result | ApiError:
+    try:
+        return function(item)
+    except ApiError as error:
+        return error
 
 
 def _pool(access: Access, size: int) -> Any:
@@ -376,6 +394,11 @@ def _repeatable(method: str, content_type: str | None, body: Mapping[str, Any] |
     if method == "DELETE":
         return bool(body and body.get("preconditions", {}).get("uid"))
     return method in ("PUT", "PATCH") and bool(body and body.get("metadata", {}).get("resourceVersion"))
+
+
+def _passes(message: str) -> bool:
+    """Whether a 500 is the store's trouble, which ends by itself. A webhook that times out may do so for ever."""
+    return bool(_STORE.search(message)) and "webhook" not in message
 
 
 def _distrusted(error: Exception) -> bool:

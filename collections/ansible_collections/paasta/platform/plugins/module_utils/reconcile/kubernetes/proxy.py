@@ -20,9 +20,11 @@ def choose(server: str, proxy: str | None, no_proxy: str | None) -> str | None:
     """
     parts = urlsplit(server)
     host, port = parts.hostname or "", parts.port
-    if not proxy:
-        # As kubectl: a proxy of the environment is not asked for this machine's own addresses.
-        proxy = None if _is_loopback(host) else getproxies().get(parts.scheme)
+    from_environment = getproxies()
+    if not proxy or proxy in from_environment.values():
+        # As kubectl: a proxy of the environment is not asked for this machine's own addresses. The `kubernetes` package
+        # takes it from there too, and does not say so.
+        proxy = None if _is_loopback(host) else proxy or from_environment.get(parts.scheme)
     excepted = no_proxy if no_proxy is not None else os.environ.get("NO_PROXY", os.environ.get("no_proxy", ""))
     if not proxy or any(_covers(entry.strip(), host, port) for entry in excepted.split(",") if entry.strip()):
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,9 @@ from .retry import Patience
 # Seconds after which the server ends a watch, about; without an answer somewhat later, the connection is dead.
 _LENGTH = 60
 _GRACE = 15
+
+# Seconds: a watch without an event that is over sooner was refused in effect, and is not begun again without a pause.
+_AT_ONCE = 1.0
 
 Connect = Callable[[Mapping[str, Any], float], Any]
 
@@ -42,6 +46,7 @@ def events(connect: Connect, version: str, stop: threading.Event, seconds: float
                 return
             raise
         problem = None
+        began, before = time.monotonic(), version
         for event in _read(response, stop):
             if event["type"] == "ERROR":
                 problem = status_error(event["object"], "WATCH")
@@ -50,11 +55,11 @@ def events(connect: Connect, version: str, stop: threading.Event, seconds: float
             version = event["object"]["metadata"]["resourceVersion"]
             if event["type"] != "BOOKMARK":
                 yield event
-        if problem is None:
+        if problem is None and (version != before or time.monotonic() - began > _AT_ONCE):
             continue
-        delay = patience.delay() if problem.status in (429, 500, 502, 503, 504) else None
+        delay = patience.delay() if problem is None or problem.status in (429, 500, 502, 503, 504) else None
         if delay is None:
-            raise problem
+            raise problem or Unreachable("the API server, or a proxy before it, ends every watch at once")
         stop.wait(delay)
 
 
