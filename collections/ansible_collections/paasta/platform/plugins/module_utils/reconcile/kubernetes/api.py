@@ -270,8 +270,8 @@ class Api:
         :param pause: waits so many seconds before another attempt; true: there is to be none.
         """
         target = self._access.prefix + path
-        if query:
-            target += "?" + urlencode({key: value for key, value in query.items() if value is not None})
+        if parameters := {key: value for key, value in (query or {}).items() if value is not None}:
+            target += "?" + urlencode(parameters)
         dry = bool(query and query.get("dryRun"))
         again = dry or _repeatable(method, content_type, body)
         headers = {"Accept": accept, "User-Agent": "paasta"}
