@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,9 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets 
 OLD = "0" * 39 + "1"
 NEW = "0" * 39 + "2"
 DOCKER_REGISTRY = "registry.example.org"
+
+# What a deploy in a process of its own does.
+_ALONE = f"import json, sys; from {run.__module__} import run; run(json.load(sys.stdin), False, False, {{}})"
 
 Object = dict[str, Any]
 
@@ -108,13 +115,16 @@ class Deploys:
         **arguments: Any,
     ) -> Object:
         """One call of the module; its result, also of a failure. ``providers`` decrypt secrets."""
-        found = plan or self.plan(*only)
+        return run(self.arguments(plan or self.plan(*only), **arguments), check, True, providers or {})
+
+    def arguments(self, plan: Object, **arguments: Any) -> Object:
+        """The module's arguments, checked and with defaults."""
         given = {
             "kubeconfig": str(self.kubeconfig),
             "cluster": self.cluster,
-            "plan": found["kubernetes"],
-            "only": found["only"],
-            "undeployed": found["undeployed"],
+            "plan": plan["kubernetes"],
+            "only": plan["only"],
+            "undeployed": plan["undeployed"],
             "soa_dir": str(self.directory),
             "prune_guard": 1.0,
             "timeout": 60,
@@ -123,7 +133,15 @@ class Deploys:
         }
         validation = ArgumentSpecValidator(ARGUMENTS).validate(given)
         assert not validation.error_messages
-        return run(validation.validated_parameters, check, True, providers or {})
+        return dict(validation.validated_parameters)
+
+    def started(self, **arguments: Any) -> subprocess.Popen[str]:
+        """A deploy in a process of its own, which may be killed."""
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        process = subprocess.Popen([sys.executable, "-c", _ALONE], stdin=subprocess.PIPE, text=True, env=environment)
+        with process.stdin or contextlib.nullcontext() as stdin:
+            json.dump(self.arguments(self.plan(), **arguments), stdin)
+        return process
 
     def deployed(self, *only: str, **arguments: Any) -> Object:
         """A deploy that must not fail."""

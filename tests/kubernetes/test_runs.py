@@ -149,6 +149,33 @@ def test_the_lease_of_a_killed_run_is_taken_over_when_it_has_expired(
     deploys.deployed(lock_timeout=20)
 
 
+def test_what_a_killed_run_has_begun_is_finished_by_the_next(
+    deploys: Deploys, many: list[str], control_plane: ControlPlane, kubelet: TestKubelet, cluster: Cluster
+) -> None:
+    process = deploys.started(rate_limit=10)
+    control_plane.wait_for("some of the Deployments", lambda: len(_deployments(control_plane, many)) > 2)
+    process.kill()
+    process.wait()
+    begun = _deployments(control_plane, many)
+    assert 2 < len(begun) < 12
+    # Its Lease would expire by itself, after a while.
+    control_plane.admin.delete(f"/apis/coordination.k8s.io/v1/namespaces/paasta/leases/deploy-{cluster.name}")
+    result = deploys.deployed()
+    assert result["changed"] is True
+    assert all_ready(control_plane, many)
+    assert {name: version for name, version in _deployments(control_plane, many).items() if name in begun} == begun, (
+        "what was done is not done again"
+    )
+    assert deploys.deployed()["changed"] is False
+
+
+def _deployments(control_plane: ControlPlane, many: list[str]) -> dict[str, int]:
+    """Name and generation of those that are there."""
+    items = control_plane.admin.items("/apis/apps/v1/deployments")
+    ours = [item["metadata"] for item in items if item["metadata"]["name"].startswith(tuple(many))]
+    return {metadata["name"]: metadata["generation"] for metadata in ours}
+
+
 def test_a_run_that_has_lost_its_lease_writes_nothing_more(
     deploys: Deploys, many: list[str], control_plane: ControlPlane, kubelet: TestKubelet, cluster: Cluster
 ) -> None:
