@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
 
-from .access import NoAccess, access
-from .api import Api
+from .access import NoAccess
+from .connection import connected
 from .errors import ApiError, Unreachable
 from .row import brief
 from .rows import of_plan

@@ -20,8 +20,9 @@ from ..cleartext import Cleartexts, NoSecret
 from ..resolving import resolver
 from ..secrets import Provider
 from . import fields, rows, secrets
-from .access import NoAccess, access
+from .access import NoAccess
 from .api import Api
+from .connection import connected
 from .deploy import Deploy, Work, label
 from .errors import ApiError, Unreachable
 from .lease import Busy, Lease
@@ -53,16 +54,6 @@ def _run(args: Mapping[str, Any], check_mode: bool, diff: bool, cleartexts: Clea
         return {"failed": True, "msg": f"{error}. What was begun is finished by the next run"}
     except (NoAccess, ApiError, Busy, TooMany) as error:
         return {"failed": True, "msg": str(error)}
-
-
-@contextmanager
-def connected(args: Mapping[str, Any]) -> Iterator[Api]:
-    """The API server that the arguments name; closed at the end."""
-    api = Api(access(args), concurrency=args["concurrency"], rate=args["rate_limit"] or None)
-    try:
-        yield api
-    finally:
-        api.close()
 
 
 @contextmanager

@@ -1,0 +1,29 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The API server that a module's arguments name, as long as it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..libraries import KUBERNETES, missing
+from .access import NoAccess, access
+from .api import Api
+
+
+@contextmanager
+def connected(args: Mapping[str, Any]) -> Iterator[Api]:
+    """Closed at the end.
+
+    :param args: as in :data:`~.arguments.AUTH_ARGUMENTS`; ``concurrency`` and ``rate_limit`` where a module has them.
+    :raises NoAccess: a library is missing, or it is not clear which server, or who asks.
+    """
+    if problem := missing(KUBERNETES):
+        raise NoAccess(problem)
+    api = Api(access(args), concurrency=args.get("concurrency", 16), rate=args.get("rate_limit") or None)
+    try:
+        yield api
+    finally:
+        api.close()
