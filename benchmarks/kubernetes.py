@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long it takes to bring a thousand instances to Kubernetes, beside what else would apply the same manifests.
 
-    .venv/bin/python benchmarks/kubernetes.py [--instances 1000] [--rounds 2] [--skip-loop]
+    .venv/bin/python benchmarks/kubernetes.py [--instances 1000] [--rounds 2] [--controllers] [--skip-loop]
 
 Writes soa-configs of services with ten instances each, every one a Deployment with a HorizontalPodAutoscaler and a
 PodDisruptionBudget, and measures on a real API server of this machine:
@@ -19,6 +19,7 @@ loop      `kubernetes.core.k8s` in a loop. All of them would take an hour or mor
 
 Each has a control plane of its own, new and empty, with only etcd and the API server running. Controllers would do the
 same work for all of them, but while others apply: they would make whoever is measured slower, the slowest the most.
+`--controllers` lets them run on the same processors, as a small cluster does.
 An object of every kind is applied before, so that nobody pays for the API server's first time. Afterwards the objects
 are counted: everything is there, or nothing was measured. The best of the rounds counts, for whatever else a machine
 does only adds to a time.
@@ -63,13 +64,14 @@ class Work:
 
     scratch: Path
     manifests: list[Manifest]
+    controllers: bool
 
     @property
     def counts(self) -> Counter[tuple[str, str]]:
         return Counter((manifest["apiVersion"], manifest["kind"]) for manifest in self.manifests)
 
 
-def prepare(scratch: Path, instances: int) -> Work:
+def prepare(scratch: Path, instances: int, controllers: bool = False) -> Work:
     """Write soa-configs, and render them as the playbook does."""
     soa = scratch / "soa-configs"
     soaconfigs.write_soa_configs(soa, instances)
@@ -83,13 +85,13 @@ def prepare(scratch: Path, instances: int) -> Work:
     manifests = list(rendered["shared"].values())
     manifests += [manifest for entry in rendered["instances"].values() for manifest in entry["objects"]]
     manifests.sort(key=lambda manifest: manifest["kind"] != "Namespace")
-    return Work(scratch, manifests)
+    return Work(scratch, manifests, controllers)
 
 
 @contextmanager
 def cluster(work: Work) -> Iterator[server.Server]:
     """A control plane of its own, which is warm."""
-    with server.started(work.scratch) as found:
+    with server.started(work.scratch, work.controllers) as found:
         clients.bare(found.directory, found.kubeconfig, requests(warm_up(work.manifests)))
         yield found
 
@@ -216,10 +218,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--instances", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=2, help="of all but list and loop; the best counts")
+    parser.add_argument("--controllers", action="store_true", help="the scheduler and the controllers run, too")
     parser.add_argument("--skip-loop", action="store_true", help="without kubernetes.core.k8s in a loop")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="paasta-bench-") as scratch:
-        work = prepare(Path(scratch), options.instances)
+        work = prepare(Path(scratch), options.instances, options.controllers)
         kinds_of = ", ".join(f"{count} {kind}" for (_version, kind), count in sorted(work.counts.items()))
         print(f"{options.instances} instances, {len(work.manifests)} objects: {kinds_of}", flush=True)
         print(json.dumps(summary(measure(work, options.rounds, not options.skip_loop))))

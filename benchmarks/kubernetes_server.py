@@ -34,9 +34,9 @@ class Server:
 
 
 @contextmanager
-def started(scratch: Path) -> Iterator[Server]:
-    """A new control plane without controllers."""
+def started(scratch: Path, controllers: bool) -> Iterator[Server]:
+    """A new control plane; without controllers only etcd and the API server stay."""
     with ControlPlane(audit=False) as plane, tempfile.TemporaryDirectory(dir=scratch) as directory:
-        for name in ("kube-scheduler", "kube-controller-manager"):
+        for name in () if controllers else ("kube-scheduler", "kube-controller-manager"):
             plane.programs.kill(name)
         yield Server(Path(directory), str(plane.deployer_kubeconfig), plane)
