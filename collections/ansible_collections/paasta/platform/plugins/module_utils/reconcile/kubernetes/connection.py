@@ -14,15 +14,17 @@ from .api import Api
 
 
 @contextmanager
-def connected(args: Mapping[str, Any]) -> Iterator[Api]:
+def connected(args: Mapping[str, Any], *, patience: float = 60.0) -> Iterator[Api]:
     """Closed at the end.
 
     :param args: as in :data:`~.arguments.AUTH_ARGUMENTS`; ``concurrency`` and ``rate_limit`` where a module has them.
+    :param patience: seconds for which a server that does not answer is asked again.
     :raises NoAccess: a library is missing, or it is not clear which server, or who asks.
     """
     if problem := missing(KUBERNETES):
         raise NoAccess(problem)
-    api = Api(access(args), concurrency=args.get("concurrency", 16), rate=args.get("rate_limit") or None)
+    concurrency, rate = args.get("concurrency", 16), args.get("rate_limit") or None
+    api = Api(access(args), concurrency=concurrency, rate=rate, patience=patience)
     try:
         yield api
     finally:

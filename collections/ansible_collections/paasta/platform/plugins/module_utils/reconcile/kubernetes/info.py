@@ -22,11 +22,8 @@ PATIENCE = 15.0
 def gather(args: Mapping[str, Any]) -> dict[str, Any]:
     """Look only. ``args`` is as in :data:`~.arguments.INFO_ARGUMENTS`; returns the module's result."""
     try:
-        api = Api(access(args), patience=PATIENCE)
-        try:
+        with connected(args, patience=PATIENCE) as api:
             rows = of_plan(api, args)
-        finally:
-            api.close()
     except (NoAccess, ApiError, Unreachable) as error:
         return {"failed": True, "msg": str(error)}
     emit("rows", rows=[brief(row) for row in rows])
