@@ -203,6 +203,40 @@ def test_a_token_that_ends_soon_is_renewed_before_but_not_for_each_request(
     assert found.headers() == {"Authorization": "Bearer newer"}
 
 
+def test_a_token_that_cannot_be_renewed_now_is_used_until_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    user = plugin(tmp_path, f"cat {tmp_path}/says")
+    (tmp_path / "says").write_text(credential(token="old", expirationTimestamp=soon))
+    monkeypatch.setattr(module, "_ASK_AGAIN", 0.0)
+    with serving(answer({"ok": True}), refuse(401, "Unauthorized", "Unauthorized")) as server:
+        api = Api(access({"kubeconfig": kubeconfig(user, server=server.url)}))
+        (tmp_path / "says").write_text("trouble")
+        assert api.request("GET", "/api/v1/pods") == {"ok": True}
+        assert server.seen[0]["headers"]["Authorization"] == "Bearer old"
+        with pytest.raises(NoAccess, match="failed to decode"):
+            api.request("GET", "/api/v1/pods")
+        api.close()
+
+
+def test_with_a_new_certificate_there_is_a_new_connection(tmp_path: Path) -> None:
+    user = plugin(tmp_path, f"cat {tmp_path}/says")
+    (tmp_path / "says").write_text(credential(clientCertificateData="old", clientKeyData="k"))
+    connections: list[Any] = []
+
+    def not_the_first(handler: Any) -> None:
+        connections.append(handler.client_address)
+        known = handler.client_address != connections[0]
+        (answer({"ok": True}) if known else refuse(401, "Unauthorized", "Unauthorized"))(handler)
+
+    with serving(not_the_first) as server:
+        api = Api(access({"kubeconfig": kubeconfig(user, server=server.url)}))
+        (tmp_path / "says").write_text(credential(clientCertificateData="new", clientKeyData="k"))
+        assert api.request("GET", "/api/v1/pods") == {"ok": True}
+        api.close()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -216,10 +250,11 @@ def test_a_plugin_that_fails_does_not_mean_to_ask_as_nobody(tmp_path: Path, body
         access({"kubeconfig": kubeconfig(plugin(tmp_path, body))})
 
 
-def test_an_error_in_a_kubeconfig_does_not_quote_it() -> None:
+def test_an_error_in_a_kubeconfig_does_not_quote_it(tmp_path: Path) -> None:
     user = {"auth-provider": {"name": "oidc", "config": {"client-secret": "hush", "refresh-token": "hush"}}}
+    # Of an entry in a file the library says all that it holds.
     with pytest.raises(NoAccess, match="id-token") as caught:
-        access({"kubeconfig": kubeconfig(user)})
+        access({"kubeconfig": written(tmp_path / "config", kubeconfig(user))})
     assert "hush" not in str(caught.value)
 
 
