@@ -72,7 +72,7 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
         with subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
-            env=_ENVIRONMENT | (environment or {}),
+            env={**_ENVIRONMENT, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -158,7 +158,7 @@ def kubectl(scratch: Path, kubeconfig: str, manifests: list[dict[str, Any]]) -> 
     """One ``kubectl apply`` of one file."""
     file = scratch / "list.json"
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
-    command = [
+    command: list[str | Path] = [
         programs()["kubectl"],
         "apply",
         "--server-side",
@@ -195,10 +195,18 @@ def kubernetes_core() -> Path:
     if not target.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as work:
-            download = [BIN / "python", "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+            download: list[str | Path] = [
+                BIN / "python",
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--require-hashes",
+            ]
             run([*download, "--only-binary", ":all:", "--dest", work, "-r", listed])
             wheel = next(Path(work).glob("ansible-*.whl"))
-            extract = [BIN / "python", ROOT / "scripts" / "extract_collections.py", wheel]
+            extract: list[str | Path] = [BIN / "python", ROOT / "scripts" / "extract_collections.py", wheel]
             run([*extract, Path(work) / "out", "kubernetes.core"])
             (Path(work) / "out").rename(target)
     return target
