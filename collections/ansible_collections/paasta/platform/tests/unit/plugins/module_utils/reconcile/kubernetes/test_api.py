@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import socket
 import threading
@@ -185,6 +186,24 @@ def test_a_list_that_is_always_too_old_is_told() -> None:
     with asked(page("a", more="next"), GONE) as (api, server), pytest.raises(Expired):
         api.list(PATH)
     assert len(server.seen) == 3
+
+
+def test_lists_may_come_compressed_and_broken_ones_are_read_again() -> None:
+    data = gzip.compress(json.dumps({"kind": "ConfigMapList", "metadata": {}, "items": [{"metadata": {}}]}).encode())
+
+    def compressed(content: bytes) -> Step:
+        def step(handler: Any) -> None:
+            handler.send_response(200)
+            handler.send_header("Content-Encoding", handler.headers["Accept-Encoding"])
+            handler.send_header("Content-Length", str(len(content)))
+            handler.end_headers()
+            handler.wfile.write(content)
+
+        return step
+
+    with asked(compressed(b"x" + data), compressed(data)) as (api, server):
+        assert api.list(PATH)[0] == [{"metadata": {}, "apiVersion": "v1", "kind": "ConfigMap"}]
+    assert len(server.seen) == 2
 
 
 def test_a_secret_is_not_in_the_text_of_a_refusal() -> None:
