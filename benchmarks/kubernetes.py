@@ -81,7 +81,7 @@ def prepare(scratch: Path, instances: int, controllers: bool = False) -> Work:
     result = planning.run(args)
     if result.get("failed"):
         sys.exit(result["msg"])
-    rendered = result["plan"]["kubernetes"]
+    rendered = json.loads(result["plan"]["kubernetes"])
     manifests = list(rendered["shared"].values())
     manifests += [manifest for entry in rendered["instances"].values() for manifest in entry["objects"]]
     manifests.sort(key=lambda manifest: manifest["kind"] != "Namespace")

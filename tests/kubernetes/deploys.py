@@ -104,7 +104,7 @@ class Deploys:
             }
         )
         assert not result.get("failed"), result["msg"]
-        return dict(result["plan"])
+        return {**result["plan"], "kubernetes": json.loads(result["plan"]["kubernetes"])}
 
     def deploy(
         self,

@@ -88,7 +88,8 @@ plan:
         - C(instances) of the engine kubernetes, by id, each with its C(objects) in the order in which they are applied.
         - C(shared) are the objects that several of them need, such as namespaces, by reference
           C(<apiVersion>/<kind>/<namespace>/<name>); C(prefix) is that of labels.
-      type: dict
+        - JSON text, for Ansible handles large structures slowly; P(ansible.builtin.from_json#filter) reads it.
+      type: str
     mesh:
       description: C(namespaces) of the mesh, by id.
       type: dict

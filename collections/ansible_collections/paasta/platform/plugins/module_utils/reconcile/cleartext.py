@@ -53,6 +53,8 @@ class Cleartexts:
 
     def redact_all(self, value: Any) -> Any:
         """:meth:`redact` for all texts in JSON-ready data; keys, such as ``failed``, are ours and stay."""
+        if not self._forms:
+            return value
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, Mapping):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,9 @@ from .writer import Conflict, Foreign, Outcome, Writer, describe
 #: Seconds between two words about how far the writing is.
 _TELL = 0.5
 
+#: Reasons that a row has.
+_REASONS = 5
+
 #: Kinds of shared objects in the order in which others need them.
 _FIRST = "Namespace"
 
@@ -36,6 +39,8 @@ _FIRST = "Namespace"
 class Work:
     """One instance and what was done about it.
 
+    :ivar difference: every field that differs, where a diff was asked for.
+    :ivar reasons: the same in a few words.
     :ivar before: its workload as it was; None when there was none.
     :ivar after: its workload as it is now.
     :ivar error: why it was not written, or not in full.
@@ -44,11 +49,18 @@ class Work:
     id: str
     plan: Mapping[str, Any]
     difference: Difference
+    reasons: list[str] = field(default_factory=list)
     before: Manifest | None = None
     after: Manifest | None = None
     changed: bool = False
     error: str = ""
     drift: list[str] = field(default_factory=list)
+
+    @property
+    def reason(self) -> str:
+        """What differed from the plan, for people."""
+        more = len(self.reasons) - _REASONS
+        return "; ".join([*self.reasons[:_REASONS], *([f"{more} more"] if more > 0 else [])])
 
     @property
     def new_version(self) -> bool:
@@ -68,16 +80,25 @@ class Deploy:
     """One run's writing.
 
     :param cleartexts: of secrets; None in check mode.
+    :param diff: whether every field that differs is kept for a diff.
     """
 
     def __init__(
-        self, api: Api, live: Live, writer: Writer, plan: Mapping[str, Any], cleartexts: Cleartexts | None
+        self,
+        api: Api,
+        live: Live,
+        writer: Writer,
+        plan: Mapping[str, Any],
+        cleartexts: Cleartexts | None,
+        *,
+        diff: bool,
     ) -> None:
         self._api = api
         self._live = live
         self._writer = writer
         self._plan = plan
         self._cleartexts = cleartexts
+        self._diff = diff
         self.shared = Difference(f"cluster {live.cluster}")
         self.changed = False
         self.errors: list[str] = []
@@ -102,8 +123,7 @@ class Deploy:
         rest = [name for name in self._plan["shared"] if name not in first]
         for names in (first, rest):
             manifests = [self._plan["shared"][name] for name in names]
-            outcomes: list[Outcome | Exception] = self._api.map(_caught(self._writer.write), manifests)
-            for name, outcome in zip(names, outcomes, strict=True):
+            for name, outcome in zip(names, self._write_all(manifests), strict=True):
                 self._note_shared(self._plan["shared"][name], outcome, needed.get(name, ()))
         keys = secrets.differing(entries, self._live)
         manifests = [secrets.manifest(key, entries[key], self._live, self._cleartexts) for key in keys]
@@ -111,9 +131,25 @@ class Deploy:
         for work in works:
             for entry in work.plan["secrets"]:
                 by_secret.setdefault((work.plan["namespace"], entry["object"]), []).append(work)
-        outcomes = self._api.map(_caught(self._writer.write), manifests)
-        for key, manifest, outcome in zip(keys, manifests, outcomes, strict=True):
+        for key, manifest, outcome in zip(keys, manifests, self._write_all(manifests), strict=True):
             self._note_shared(manifest, outcome, by_secret.get(key, ()))
+
+    def _write_all(self, manifests: list[Manifest]) -> list[Outcome | Exception]:
+        """Objects that need no order among them."""
+        found: dict[int, Outcome | Exception] = {}
+        for at, manifest in enumerate(manifests):
+            if outcome := self._writer.settled(manifest):
+                found[at] = outcome
+        todo = [at for at in range(len(manifests)) if at not in found]
+        written: list[Outcome | Exception] = self._api.map(lambda at: self._attempt(manifests[at]), todo)
+        found |= dict(zip(todo, written, strict=True))
+        return [found[at] for at in range(len(manifests))]
+
+    def _attempt(self, manifest: Manifest) -> Outcome | Exception:
+        try:
+            return self._writer.write(manifest)
+        except (ApiError, Foreign, Conflict) as error:
+            return error
 
     def _note_shared(self, manifest: Manifest, outcome: Outcome | Exception, works: Iterable[Work]) -> None:
         if isinstance(outcome, Exception):
@@ -124,13 +160,14 @@ class Deploy:
                 self.errors.append(str(outcome))
             return
         self.changed |= outcome.changed
-        _record(self.shared, describe(manifest), outcome)
+        if self._diff:
+            _record(self.shared, describe(manifest), outcome)
 
     def write(self, works: list[Work], removals: Removals) -> None:
-        """The instances' own objects."""
+        """The instances' own objects. What is as planned is found out here, and costs no request and no thread."""
         ready = [work for work in works if not work.error]
-        total = len(ready)
-        done = 0
+        todo = [work for work in ready if work.id in removals.before or not self._settled(work)]
+        total, done = len(ready), len(ready) - len(todo)
 
         def one(work: Work) -> None:
             nonlocal done
@@ -139,16 +176,34 @@ class Deploy:
                 done += 1
                 self._tell(done, total)
 
-        outcomes: list[ApiError | None] = self._api.map(one, ready)
-        for work, outcome in zip(ready, outcomes, strict=True):
+        outcomes: list[ApiError | None] = self._api.map(one, todo)
+        for work, outcome in zip(todo, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 work.error = work.error or str(outcome)
         if total:
-            emit(
-                "done",
-                subject=f"cluster {self._live.cluster}",
-                text=f"compared and written {done} of {total} instances",
-            )
+            text = f"compared {total} instances, wrote {len(todo)}"
+            emit("done", subject=f"cluster {self._live.cluster}", text=text)
+
+    def _settled(self, work: Work) -> bool:
+        """Whether all of an instance is as planned."""
+        found = []
+        for manifest in work.plan["objects"]:
+            outcome = self._writer.settled(manifest, work.plan)
+            if outcome is None:
+                return False
+            found.append((manifest, outcome))
+        for manifest, outcome in found:
+            self._note(work, manifest, outcome)
+        return True
+
+    def _note(self, work: Work, manifest: Manifest, outcome: Outcome) -> None:
+        work.changed |= outcome.changed
+        work.reasons += _reasons(manifest["kind"], outcome)
+        work.drift += [_drift(manifest, change) for change in outcome.drift]
+        if self._diff:
+            _record(work.difference, manifest["kind"], outcome)
+        if manifest["kind"] in WORKLOADS:
+            work.before, work.after = outcome.before, outcome.after
 
     def _tell(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -157,7 +212,7 @@ class Deploy:
             emit(
                 "step",
                 subject=f"cluster {self._live.cluster}",
-                text=f"comparing and writing, {done} of {total} instances",
+                text=f"writing, {done} of {total} instances",
             )
 
     def _write(self, work: Work, obsolete: list[Manifest]) -> None:
@@ -165,14 +220,10 @@ class Deploy:
             for found in obsolete:
                 self._writer.delete(found, gone=found["kind"] in WORKLOADS)
                 work.changed = True
+                work.reasons.append(f"{describe(found)} removed")
                 work.difference.add(describe(found), "there", None)
             for manifest in work.plan["objects"]:
-                outcome = self._writer.write(manifest, work.plan)
-                work.changed |= outcome.changed
-                _record(work.difference, manifest["kind"], outcome)
-                work.drift += [_drift(manifest, change) for change in outcome.drift]
-                if manifest["kind"] in WORKLOADS:
-                    work.before, work.after = outcome.before, outcome.after
+                self._note(work, manifest, self._writer.write(manifest, work.plan))
         except ApiError as error:
             work.error = f"{error}{_way_out(error, work.plan)}"
         except (Foreign, Conflict) as error:
@@ -190,16 +241,13 @@ def _way_out(error: ApiError, plan: Mapping[str, Any]) -> str:
     )
 
 
-def _caught(function: Callable[[Manifest], Outcome]) -> Callable[[Manifest], Outcome | Exception]:
-    """The function with its expected errors returned."""
-
-    def attempt(manifest: Manifest) -> Outcome | Exception:
-        try:
-            return function(manifest)
-        except (ApiError, Foreign, Conflict) as error:
-            return error
-
-    return attempt
+def _reasons(kind: str, outcome: Outcome) -> list[str]:
+    if outcome.action == "unchanged":
+        return []
+    if outcome.action == "created":
+        return [f"{kind} created"]
+    found = [f"{kind} adopted"] if outcome.action == "adopted" else []
+    return found + [f"{kind}.{change} {change.before!r:.40} -> {change.after!r:.40}" for change in outcome.changes]
 
 
 def _record(difference: Difference, name: str, outcome: Outcome) -> None:

@@ -92,7 +92,7 @@ def owned(live: Mapping[str, Any], fields: Fields) -> dict[str, Any]:
 def _extract(value: Any, fields: Fields) -> Any:
     if not fields:
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {
             name[2:]: _extract(value[name[2:]], below)
             for name, below in fields.items()
@@ -114,7 +114,7 @@ def _position(items: Sequence[Any], name: str) -> int | None:
     if name.startswith("v:"):
         return items.index(key) if key in items else None
     for at, item in enumerate(items):
-        if isinstance(item, Mapping) and all(item.get(part) == wanted for part, wanted in key.items()):
+        if isinstance(item, dict) and all(item.get(part) == wanted for part, wanted in key.items()):
             return at
     return None
 
@@ -144,10 +144,10 @@ def differences(desired: Mapping[str, Any], live: Mapping[str, Any], fields: Fie
 def _member(name: str, value: Any, live: Any, fields: Fields, path: Path, found: list[Change], quantity: bool) -> None:
     """One field of a mapping."""
     below = fields.get(f"f:{name}")
-    there = live.get(name) if isinstance(live, Mapping) else None
+    there = live.get(name) if isinstance(live, dict) else None
     if below is not None:
         _compare(value, there, below, (*path, name), found, quantity or name in _QUANTITIES)
-    elif isinstance(value, Mapping) and value:
+    elif isinstance(value, dict) and value:
         # We own nothing of it: what is inside is told field by field.
         for part, item in value.items():
             _member(part, item, there, {}, (*path, name), found, False)
@@ -156,7 +156,7 @@ def _member(name: str, value: Any, live: Any, fields: Fields, path: Path, found:
 
 
 def _compare(value: Any, there: Any, fields: Fields, path: Path, found: list[Change], quantity: bool) -> None:
-    if fields and isinstance(value, Mapping) and isinstance(there, Mapping):
+    if fields and isinstance(value, dict) and isinstance(there, dict):
         for name, item in value.items():
             _member(name, item, there, fields, path, found, quantity)
         found += _gone(value, there, fields, path)
@@ -174,30 +174,25 @@ def _list(value: list[Any], there: list[Any], fields: Fields, path: Path, found:
         if sorted(map(str, mine)) != sorted(map(str, value)):
             found.append(Change(path, there, value))
         return
-    left = {_identity(_key(name)): name for name in named}
+    left = {tuple(_key(name).items()): name for name in named}
     attributes = {tuple(_key(name)) for name in named}
+    places = {_identify(item, names): at for at, item in enumerate(there) for names in attributes}
     for item in value:
         place = (*path, f"[{label(item)}]")
         mark = next((key for names in attributes if (key := _identify(item, names)) in left), None)
         if mark is None:
             found.append(Change(place, _find(there, item), item))
             continue
-        name = left.pop(mark)
-        at = _position(there, name)
-        _compare(item, None if at is None else there[at], named[name], place, found, False)
-    for name in left.values():
-        at = _position(there, name)
-        if at is not None:
+        at = places.get(mark)
+        _compare(item, None if at is None else there[at], named[left.pop(mark)], place, found, False)
+    for mark in left:
+        if (at := places.get(mark)) is not None:
             found.append(Change((*path, f"[{label(there[at])}]"), there[at], None))
-
-
-def _identity(key: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(sorted(key.items()))
 
 
 def _identify(item: Any, names: Path) -> tuple[Any, ...]:
     # The one key of built-in kinds that has a default: the protocol of a port.
-    return tuple(sorted((name, item.get(name, "TCP" if name == "protocol" else None)) for name in names))
+    return tuple([(name, item.get(name, "TCP" if name == "protocol" else None)) for name in names])
 
 
 def _find(items: Sequence[Any], item: Any) -> Any:
@@ -206,7 +201,7 @@ def _find(items: Sequence[Any], item: Any) -> Any:
 
 def label(item: Any) -> str:
     """How people tell the items of a list apart."""
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         return str(item)
     for name in ("name", "containerPort", "mountPath", "topologyKey", "port", "ip", "key", "uid", "type"):
         if name in item:
@@ -217,13 +212,13 @@ def label(item: Any) -> str:
 def _gone(desired: Any, live: Any, fields: Fields, path: Path) -> Iterator[Change]:
     """What we own and no longer want."""
     for name in fields:
-        if name.startswith("f:") and name[2:] not in desired and isinstance(live, Mapping) and name[2:] in live:
+        if name.startswith("f:") and name[2:] not in desired and isinstance(live, dict) and name[2:] in live:
             yield Change((*path, name[2:]), live[name[2:]], None)
 
 
 def same(value: Any, there: Any, quantity: bool = False) -> bool:
     """Whether what is there is what we want, as far as we say it: the server adds defaults and drops what is empty."""
-    if isinstance(value, Mapping) and isinstance(there, Mapping):
+    if isinstance(value, dict) and isinstance(there, dict):
         return all(same(item, there.get(name), quantity or name in _QUANTITIES) for name, item in value.items())
     if isinstance(value, list) and isinstance(there, list):
         return len(value) == len(there) and all(map(same, value, there))
@@ -272,7 +267,7 @@ def _surplus(theirs: Fields, mine: Fields, live: Any, path: Path) -> Iterator[Pa
 
 def _below(live: Any, name: str) -> tuple[str, Any]:
     """The part of a path, and the value, that a name of ``fieldsV1`` leads to; None where there is none."""
-    if isinstance(live, Mapping) and name.startswith("f:"):
+    if isinstance(live, dict) and name.startswith("f:"):
         return name[2:], live.get(name[2:])
     if isinstance(live, list) and name != ".":
         at = _position(live, name)
@@ -284,7 +279,7 @@ def _below(live: Any, name: str) -> tuple[str, Any]:
 def value_at(live: Any, path: Path) -> Any:
     """The value at a path as :class:`Change` has it; None where there is none."""
     for part in path:
-        if isinstance(live, Mapping):
+        if isinstance(live, dict):
             live = live.get(part)
         elif isinstance(live, list):
             live = next((item for item in live if f"[{label(item)}]" == part), None)

@@ -47,7 +47,7 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool, providers: Mappin
 def _run(args: Mapping[str, Any], check_mode: bool, diff: bool, cleartexts: Cleartexts) -> dict[str, Any]:
     try:
         with connected(args) as api, _lease(api, args, check_mode) as check:
-            return Run(api, args, check_mode, check, cleartexts).run(diff)
+            return Run(api, args, check_mode, diff, check, cleartexts).run()
     except NoSecret as error:
         return {"failed": True, "msg": f"{error}\nNothing was touched"}
     except Unreachable as error:
@@ -74,6 +74,7 @@ class Run:
         api: Api,
         args: Mapping[str, Any],
         check_mode: bool,
+        diff: bool,
         check: Callable[[], None],
         cleartexts: Cleartexts,
     ) -> None:
@@ -81,10 +82,11 @@ class Run:
         self._args = args
         self._plan = args["plan"]
         self._check_mode = check_mode
+        self._diff = diff
         self._cleartexts = cleartexts
         self._live = self._look(secrets=any(plan["secrets"] for plan in self._plan["instances"].values()))
-        self._writer = Writer(api, self._live, check, dry_run=check_mode, force=args["force_conflicts"])
-        self._deploy = Deploy(api, self._live, self._writer, self._plan, None if check_mode else cleartexts)
+        self._writer = Writer(api, self._live, check, dry_run=check_mode, force=args["force_conflicts"], brief=not diff)
+        self._deploy = Deploy(api, self._live, self._writer, self._plan, None if check_mode else cleartexts, diff=diff)
         self._works: list[Work] = []
         # The workloads that were waited for, as they were seen last.
         self._observed: dict[str, Manifest | None] = {}
@@ -95,7 +97,7 @@ class Run:
         emit("step", subject=f"cluster {self._args['cluster']}", text="listing what is there")
         return look(self._api, self._plan["prefix"], self._args["cluster"], self._args["only"], secrets)
 
-    def run(self, diff: bool) -> dict[str, Any]:
+    def run(self) -> dict[str, Any]:
         """Everything after the Lease; returns the module's result."""
         args = self._args
         removals = decide(
@@ -116,7 +118,7 @@ class Run:
         if args["rollback"]:
             self._roll_back(failures)
         self._remove(removals)
-        return self._result(diff)
+        return self._result()
 
     def _announce(self, removals: Removals) -> None:
         """What goes is shown before anything does."""
@@ -200,7 +202,7 @@ class Run:
         """Whether the new workload serves, so that the one it replaces may go. With ``wait`` it was waited for."""
         return bool(self._args["wait"]) or (work.after is not None and state(work.after, _target(work)).done)
 
-    def _result(self, diff: bool) -> dict[str, Any]:
+    def _result(self) -> dict[str, Any]:
         changed = self._deploy.changed or bool(self._removed) or any(work.changed for work in self._works)
         args, observed = self._args, self._observed
         if self._check_mode:
@@ -219,8 +221,8 @@ class Run:
             "drift": drift,
             "warnings": [f"changed by hand: {text}" for text in drift],
         }
-        if diff:
-            result["diff"] = self._diff()
+        if self._diff:
+            result["diff"] = self._diffs()
         errors = [f"{work.id}: {work.error}" for work in self._works if work.error] + self._deploy.errors
         if errors:
             failed = sum(bool(work.error) for work in self._works)
@@ -230,7 +232,7 @@ class Run:
             del result["instances"]
         return result
 
-    def _diff(self) -> list[dict[str, str]]:
+    def _diffs(self) -> list[dict[str, str]]:
         differences = [self._deploy.shared, *(work.difference for work in self._works)]
         shown = [one.as_diff() for one in differences if one]
         if self._removed:

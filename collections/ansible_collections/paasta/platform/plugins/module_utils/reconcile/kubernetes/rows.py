@@ -87,7 +87,7 @@ def of_run(
                 observed.get(work.id, work.after or work.before),
                 prefix=plan["prefix"],
                 pods=None if pods is None else pods.get(place, []),
-                reason=work.difference.reason(),
+                reason=work.reason,
                 problems=[error] if error else [],
             )
         )

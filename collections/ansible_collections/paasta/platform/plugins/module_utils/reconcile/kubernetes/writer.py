@@ -73,14 +73,18 @@ class Writer:
     :param check: called before every write; raises when nothing may be written any more.
     :param dry_run: ask the server what it would do.
     :param force: take fields from other managers.
+    :param brief: of what is created, other than workloads, only the metadata is asked back; enough without a diff.
     """
 
-    def __init__(self, api: Api, live: Live, check: Callable[[], None], *, dry_run: bool, force: bool) -> None:
+    def __init__(
+        self, api: Api, live: Live, check: Callable[[], None], *, dry_run: bool, force: bool, brief: bool = False
+    ) -> None:
         self._api = api
         self._live = live
         self._check = check
         self.dry_run = dry_run
         self._force = force
+        self._brief = brief
 
     def write(self, manifest: Manifest, plan: Mapping[str, Any] | None = None) -> Outcome:
         """Bring one object to the manifest.
@@ -99,12 +103,19 @@ class Writer:
             return self._adopt(manifest, before, plan)
         desired = _as_it_is(manifest, before, mine, plan)
         changes = fields.differences(desired, before, mine)
+        if not changes:
+            return Outcome("unchanged", before, before, fields.foreign(before))
         drift = [change for change in changes if change.by]
         drift += [change for change in fields.foreign(before) if change.path not in {one.path for one in drift}]
-        if not changes:
-            return Outcome("unchanged", before, before, drift)
-        after = self._apply(desired, before, plan)
-        return Outcome("changed", before, after, drift)
+        return Outcome("changed", before, self._apply(desired, before, plan), drift)
+
+    def settled(self, manifest: Manifest, plan: Mapping[str, Any] | None = None) -> Outcome | None:
+        """The outcome for an object of which nothing has to be asked or sent; else None. Does not block."""
+        before = self._live.get(manifest)
+        mine = fields.ours(before) if before is not None else None
+        if before is None or mine is None or fields.differences(_as_it_is(manifest, before, mine, plan), before, mine):
+            return None
+        return Outcome("unchanged", before, before, fields.foreign(before))
 
     def restore(self, before: Manifest, mine: Mapping[str, Any]) -> dict[str, Any]:
         """Put a workload back as we had applied it, in the fields that were ours; the autoscaler keeps its replicas."""
@@ -176,7 +187,13 @@ class Writer:
             # The server cannot say what it would make of it: its namespace is not there yet.
             return Outcome("created", None, manifest)
         self._check()
-        after = self._api.apply(manifest, manager=MANAGER, force=self._force, dry_run=self.dry_run)
+        after = self._api.apply(
+            manifest,
+            manager=MANAGER,
+            force=self._force,
+            dry_run=self.dry_run,
+            metadata_only=self._brief and manifest["kind"] not in WORKLOADS,
+        )
         return Outcome("created", None, after)
 
     def _new_namespace(self, manifest: Manifest) -> bool:
