@@ -50,7 +50,8 @@ options:
     default: 600
   rollback:
     description:
-      - Put the workload of an instance that does not get ready back as it was before the run. The task fails all the same.
+      - Put the workload of an instance that does not get ready back as it was before the run.
+      - The task fails all the same.
       - The record of deployments is not changed, so the next run tries again.
     type: bool
     default: false

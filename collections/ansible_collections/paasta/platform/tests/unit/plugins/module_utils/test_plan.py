@@ -44,7 +44,7 @@ def plan(soa: Path, **arguments: Any) -> dict[str, Any]:
     result = run({**DEFAULTS, "soa_dir": str(soa), **arguments})
     assert not result.get("failed"), result
     found: dict[str, Any] = result["plan"]
-    return found
+    return {**found, "kubernetes": json.loads(found["kubernetes"])}
 
 
 def refusal(soa: Path, **arguments: Any) -> str:
