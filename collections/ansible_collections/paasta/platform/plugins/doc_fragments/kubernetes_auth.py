@@ -9,7 +9,7 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 requirements:
-  - kubernetes >= 31.0.0 (Python package, where the module runs)
+  - kubernetes >= 37.0.2 (Python package, where the module runs)
   - PyYAML
 options:
   kubeconfig:

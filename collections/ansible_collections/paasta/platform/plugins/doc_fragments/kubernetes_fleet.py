@@ -8,15 +8,13 @@ class ModuleDocFragment:
     """What kubernetes_instances and kubernetes_instances_info have in common."""
 
     DOCUMENTATION = r"""
-requirements:
-  - kubernetes >= 28 (Python package, where the module runs)
 options:
   cluster:
     description: The cluster. Objects labelled with another one are never touched.
     type: str
     required: true
   plan:
-    description: What should run, as M(paasta.platform.plan) has it in C(kubernetes).
+    description: What should run, as M(paasta.platform.plan) has it in C(kubernetes), JSON text or what it means.
     type: dict
     required: true
   only:
