@@ -82,6 +82,10 @@ class Programs:
     def signal(self, name: str, what: signal.Signals) -> None:
         self._processes[name].send_signal(what)
 
+    def names(self) -> list[str]:
+        """Those that run."""
+        return list(self._processes)
+
     def pid(self, name: str) -> int:
         return self._processes[name].pid
 

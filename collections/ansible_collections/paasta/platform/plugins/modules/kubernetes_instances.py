@@ -121,7 +121,8 @@ RETURN = r"""
 instances:
   description:
     - One row for each instance, after the run; in check mode as it is now.
-    - The keys are those of RV(paasta.platform.kubernetes_instances_info#module:instances).
+    - The keys are those of RV(paasta.platform.kubernetes_instances_info#module:instances), without C(pods), C(versions),
+      C(events) and C(autoscaler); C(reason) is what differed from the plan before the run.
   type: list
   elements: dict
   returned: success
@@ -144,7 +145,7 @@ drift:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import ARGUMENTS
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import ARGUMENTS, shown
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.instances import run
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_vault import opened
 
@@ -153,6 +154,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     with opened(module.params) as providers:
         result = run(module.params, module.check_mode, module._diff, providers)
+    # They are part of what it returns.
+    module.params = shown(module.params)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -22,7 +22,7 @@ from ..secrets import Provider
 from . import fields, rows, secrets
 from .access import NoAccess
 from .api import Api
-from .connection import connected
+from .connection import connected, without_credentials
 from .deploy import Deploy, Work, label
 from .errors import ApiError, Unreachable
 from .lease import Busy, Lease
@@ -30,7 +30,7 @@ from .live import Live, Manifest, look
 from .prune import Removals, TooMany, decide
 from .readiness import Target, state
 from .rollout import Rollout
-from .row import brief
+from .row import OF_A_DEPLOY, brief
 from .writer import Writer, describe
 
 
@@ -41,7 +41,7 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool, providers: Mappin
     """
     cleartexts = Cleartexts(resolver(args, providers))
     result: dict[str, Any] = cleartexts.redact_all(_run(args, check_mode, diff, cleartexts))
-    return result
+    return without_credentials(result, args)
 
 
 def _run(args: Mapping[str, Any], check_mode: bool, diff: bool, cleartexts: Cleartexts) -> dict[str, Any]:
@@ -124,7 +124,8 @@ class Run:
         """What goes is shown before anything does."""
         for id, found in removals.instances.items():
             names = ", ".join(describe(one) for one in found)
-            emit("step", subject=id, text=f"is not declared any more and will be removed: {names}")
+            will = "would" if self._check_mode else "will"
+            emit("step", subject=id, text=f"is not declared any more and {will} be removed: {names}")
 
     def _targets(self) -> list[Target]:
         """The workloads to wait for: those that were written, and those that an earlier run left unfinished."""
@@ -163,7 +164,7 @@ class Run:
                 continue
             emit("step", subject=work.id, text=f"rolling back to {label(work.before, 'git_sha')[:8]}")
             try:
-                work.after = self._writer.restore(work.before, mine)
+                work.after = self._writer.restore(work.before, mine, work.after or work.before)
             except ApiError as error:
                 work.error += f"\nIt could not be rolled back: {error}"
                 continue
@@ -196,7 +197,8 @@ class Run:
                 self._deploy.errors.append(str(outcome))
             else:
                 self._removed.append(describe(one))
-                emit("done", subject=self._live.instance(one) or describe(one), text=f"removed {describe(one)}")
+                text = f"{describe(one)} {'would be' if self._check_mode else 'was'} removed"
+                emit("done", subject=self._live.instance(one) or describe(one), text=text)
 
     def _is_done(self, work: Work) -> bool:
         """Whether the new workload serves, so that the one it replaces may go. With ``wait`` it was waited for."""
@@ -209,13 +211,20 @@ class Run:
             # As it is now, not as it would be.
             observed = {work.id: work.before for work in self._works}
         found = rows.of_run(
-            self._api, self._plan, args["cluster"], self._works, observed, self._live, args["undeployed"]
+            self._api,
+            self._plan,
+            args["cluster"],
+            self._works,
+            observed,
+            self._live,
+            args["undeployed"],
+            waited=args["wait"] or self._check_mode,
         )
         emit("rows", rows=[brief(row) for row in found])
         drift = [text for work in self._works for text in work.drift]
         result: dict[str, Any] = {
             "changed": changed,
-            "instances": found,
+            "instances": [brief(row, OF_A_DEPLOY) for row in found],
             "removed": sorted(self._removed),
             "rolled_back": sorted(self._rolled_back),
             "drift": drift,

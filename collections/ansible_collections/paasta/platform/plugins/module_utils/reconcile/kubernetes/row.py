@@ -19,6 +19,12 @@ LAST_EVENTS = 5
 #: What the callback needs of a row for its table; pods and events of a thousand instances would be a long message.
 OF_THE_TABLE = ("id", "engine", "replicas", "ready", "git_sha", "hosts", "url", "autoscaler", "problem")
 
+# What a deploy says of an instance. Ansible handles large results slowly: pods and events are for who asks for them.
+OF_A_DEPLOY = (
+    *("id", "engine", "kind", "namespace", "name", "replicas", "ready", "current", "git_sha", "config_sha"),
+    *("hosts", "url", "reason", "problem"),
+)
+
 UNMARKED = "no version is marked for deployment (playbooks/mark.yml)"
 UNPLANNED = "runs and is not in the plan: the next deploy of the whole cluster removes it"
 
@@ -34,6 +40,8 @@ def row(
     warnings: Mapping[tuple[str, str], list[Event]] | None = None,
     reason: str = "",
     problems: Sequence[str] = (),
+    error: str = "",
+    settling: bool = False,
 ) -> dict[str, Any]:
     """One instance.
 
@@ -44,6 +52,8 @@ def row(
     :param warnings: those of its namespace (:class:`~.events.EventBook`).
     :param reason: what differed from the plan before the run.
     :param problems: what the caller knows to be wrong, one line each.
+    :param error: what a run failed with; it says what is seen of the workload, so that nothing else is said.
+    :param settling: it has just been written and nobody has waited, so that it is no problem that it is not done.
     """
     known = sorted(pods or (), key=lambda pod: pod.name)
     seen = _scene(id, workload, known, prefix, warnings or {}) if workload else None
@@ -54,11 +64,9 @@ def row(
     for pod in running:
         if pod.node:
             hosts[pod.node] = hosts.get(pod.node, 0) + 1
-    wrong = list(problems)
-    for text in _problems(planned, workload, seen, autoscaler, prefix):
-        # The error of a run ends with what is seen of the workload.
-        if not any(text in said for said in wrong):
-            wrong.append(text)
+    wrong = [error] if error else list(problems)
+    if not error and not settling:
+        wrong += _problems(planned, workload, seen, autoscaler, prefix)
     return {
         "id": id,
         "engine": "kubernetes",
@@ -81,9 +89,9 @@ def row(
     }
 
 
-def brief(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What the callback needs of a row for its table."""
-    return {key: row[key] for key in OF_THE_TABLE}
+def brief(row: Mapping[str, Any], keys: Iterable[str] = OF_THE_TABLE) -> dict[str, Any]:
+    """A part of a row; by default what the callback needs for its table."""
+    return {key: row[key] for key in keys}
 
 
 def _scene(
