@@ -52,7 +52,6 @@ K8S = """
 
 
 # As a person has it: what Python has compiled once it keeps.
-# (The package kubernetes imports kubernetes-validate, a tool of the tests, where it is installed: 0.2 s of every start.)
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
