@@ -18,7 +18,7 @@ from .engines.kubernetes import facts as kubernetes_facts
 from .engines.kubernetes import render as kubernetes
 from .engines.kubernetes import shared as kubernetes_shared
 from .mesh import envoy
-from .soaconfigs import cache
+from .soaconfigs import cache, collector
 from .soaconfigs.errors import InvalidConfigs, did_you_mean
 from .soaconfigs.model import ClusterConfig, Instance
 from .soaconfigs.settings import InvalidSettings, Settings, bind
@@ -56,10 +56,11 @@ def run(args: Mapping[str, Any]) -> dict[str, Any]:
             settings=settings,
             cache=cache.default_directory(),
         )
-        plan = render(config, settings, args)
-        # As text: ansible-core copies and tags every value of a result and of an argument, several times, which takes
-        # longer than all the rest of a deploy of a thousand instances.
-        plan["kubernetes"] = json.dumps(plan["kubernetes"])
+        with collector.paused(freeze=True):
+            plan = render(config, settings, args)
+            # As text: ansible-core copies and tags every value of a result and of an argument, several times, which
+            # takes longer than all the rest of a deploy of a thousand instances.
+            plan["kubernetes"] = json.dumps(plan["kubernetes"])
     except (InvalidConfigs, InvalidSettings, InvalidSelection, CannotRender) as error:
         return {"failed": True, "msg": str(error)}
     return {"changed": False, "plan": plan, "warnings": [str(warning) for warning in config.warnings]}

@@ -34,7 +34,13 @@ def problem(instance: Instance, path: KeyPath, message: str, hint: str = "") -> 
 
 
 def written_at(instance: Instance, path: KeyPath) -> str:
-    """``file:line`` of a key, of a part of it, or else of what it is part of; empty when no file says it."""
+    """``file:line`` of a key, of a part of it, or else of what it is part of; empty when no file says it. Of the
+    whole instance: that of the first key that its own file says.
+    """
+    if not path:
+        file = f"{instance.service}/{instance.instance_type}-{instance.cluster}.yaml"
+        own = [source for source in instance.sources.values() if source.file == file]
+        return str(min(own, key=lambda source: source.line)) if own else ""
     for length in range(len(path), 0, -1):
         places = [source for source in _below(instance, path[:length]) if source]
         if places:

@@ -14,7 +14,6 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model i
     Instance,
     Namespace,
 )
-from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model_records import Authorization
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.settings import Settings, bind
 
 from .labels import Labels
@@ -44,7 +43,6 @@ class Facts:
     :ivar labels: names of labels and annotations.
     :ivar namespaces: of the mesh, by id. They come from the same reading of soa-configs as the instances.
     :ivar authenticating: services whose pods get a token to say who they are.
-    :ivar authorizations: by service, who may call it.
     """
 
     cluster: str
@@ -53,7 +51,6 @@ class Facts:
     labels: Labels = field(default_factory=Labels)
     namespaces: Mapping[str, Namespace] = field(default_factory=FrozenDict)
     authenticating: frozenset[str] = frozenset()
-    authorizations: Mapping[str, Authorization] = field(default_factory=FrozenDict)
     #: What takes part in config shas: settings that are not at their default, of all pods, and of those with a sidecar.
     of_pods: Mapping[str, Any] = field(init=False, repr=False, compare=False)
     of_sidecars: Mapping[str, Any] = field(init=False, repr=False, compare=False)
@@ -82,7 +79,6 @@ def facts(settings: Settings, registry: str, config: ClusterConfig) -> Facts:
         labels=Labels(settings.kubernetes_label_prefix, settings.kubernetes_node_label_prefix),
         namespaces=FrozenDict({namespace.id: namespace for namespace in config.namespaces}),
         authenticating=frozenset(config.authenticating) | frozenset(settings.always_authenticating_services),
-        authorizations=config.authorizations,
     )
 
 

@@ -76,19 +76,14 @@ def metadata(
     instance: Instance,
     facts: Facts,
     *,
-    name: str | None = None,
     labels: Mapping[str, str] | None = None,
-    annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """``metadata`` of an object that belongs to one instance, called as its workload unless ``name`` says otherwise."""
-    found: dict[str, Any] = {
-        "name": name or names.app(instance),
+    """``metadata`` of an object that belongs to one instance: all of them are called as its workload."""
+    return {
+        "name": names.app(instance),
         "namespace": names.namespace(instance),
         "labels": {**identity(instance, facts), **(labels or {})},
     }
-    if annotations:
-        found["annotations"] = dict(annotations)
-    return found
 
 
 def shared_metadata(

@@ -51,7 +51,7 @@ def pre_stop(instance: Instance, facts: Facts) -> dict[str, Any] | None:
         # A text is a program, without a shell: so PaaSTA.
         return {"exec": {"command": [command] if isinstance(command, str) else list(command)}}
     seconds = drain_seconds(instance, facts)
-    steps = http_drain.commands(instance) if instance.drain_method == "http" else []
+    steps = requests(instance)
     if seconds and (steps or waits_for_connections(instance, facts)):
         steps.append(f"sleep {seconds}")
     if waits_for_connections(instance, facts):
@@ -62,6 +62,11 @@ def pre_stop(instance: Instance, facts: Facts) -> dict[str, Any] | None:
     grace = grace_period(instance, facts)
     seconds = min(seconds, _GRACE_DEFAULT if grace is None else grace)
     return {"sleep": {"seconds": seconds}} if seconds else None
+
+
+def requests(instance: Instance) -> list[str]:
+    """The commands by which ``drain_method: http`` tells the instance; none with any other method."""
+    return http_drain.commands(instance) if instance.drain_method == "http" else []
 
 
 def grace_period(instance: Instance, facts: Facts) -> int | None:

@@ -15,7 +15,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import 
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Instance
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.names import NAME_LIMIT
 
-__all__ = ["NAME_LIMIT", "app", "label_value", "limited", "namespace", "path", "ref", "sanitise"]
+__all__ = ["NAME_LIMIT", "app", "label_value", "limited", "namespace", "path", "ref", "sanitise", "service_namespace"]
 
 # The same few names are asked for many times in the rendering of an instance.
 _CACHED = 16384
@@ -45,7 +45,12 @@ def app(instance: Instance) -> str:
 
 def namespace(instance: Instance) -> str:
     """The Kubernetes namespace of an instance: its own key, else ``paastasvc-web``."""
-    return str(instance.keys.get("namespace") or limited(_NAMESPACE_PREFIX + sanitise(instance.service)))
+    return str(instance.keys.get("namespace") or service_namespace(instance.service))
+
+
+def service_namespace(service: str) -> str:
+    """The Kubernetes namespace that a service has for itself: ``paastasvc-web``."""
+    return limited(_NAMESPACE_PREFIX + sanitise(service))
 
 
 def path(text: str) -> str:

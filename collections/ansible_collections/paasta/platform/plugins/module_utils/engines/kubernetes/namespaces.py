@@ -24,12 +24,17 @@ _RBAC = "rbac.authorization.k8s.io"
 def objects(instance: Instance, facts: Facts) -> list[dict[str, Any]]:
     """The namespace of an instance and what is in it for all its instances, in the order they are created."""
     name = names.namespace(instance)
-    own = not instance.keys.get("namespace")
+    own = name == names.service_namespace(instance.service)
     found = [_namespace(name, instance.service if own else None, facts)]
     if own and facts.settings.kubernetes_namespace_limits:
         found.append(_limit_range(name, instance.service, facts))
     found += [_role_binding(name, row, facts) for row in facts.settings.kubernetes_namespace_role_bindings]
     return found
+
+
+def is_guest(manifest: Mapping[str, Any]) -> bool:
+    """Whether this is a namespace of somebody else, as an instance in it needs it: only that it is there."""
+    return manifest["kind"] == "Namespace" and set(manifest["metadata"]["labels"]) == {"name"}
 
 
 def _namespace(name: str, service: str | None, facts: Facts) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     """
     version = instance.version
     if version is None:
-        raise CannotRender(f"{instance.id}: deploy group {instance.deploy_group} has not been marked for deployment")
+        message = f"deploy group {instance.deploy_group} has not been marked for deployment"
+        raise CannotRender(problem(instance, (), message, "mark it with playbooks/mark.yml"))
     refused = _problems(instance, facts)
     if refused:
         raise CannotRender(refused)
@@ -134,7 +135,8 @@ def collisions(instances: Iterable[Instance], selected: Container[str]) -> list[
         other = taken.setdefault(where, instance)
         if other is not instance and (instance.id in selected or other.id in selected):
             message = f"would be {where[1]} in namespace {where[0]}, which {other.id} is"
-            found.append(problem(instance, ("namespace",), message, "rename one of them, or give it a namespace"))
+            path = ("namespace",) if "namespace" in instance.keys else ()
+            found.append(problem(instance, path, message, "rename one of them, or give it a namespace"))
     return found
 
 
@@ -148,6 +150,7 @@ def _platform(instance: Instance, facts: Facts) -> dict[str, Any]:
         "pool": facts.of_pool(instance.pool),
         "stop": _stop(instance, facts),
         "sidecar": facts.of_sidecars if sidecar.present(instance, facts) else None,
+        "proxies": sidecar.asked(instance) if sidecar.present(instance, facts) else None,
         "token": facts.settings.service_auth_token_settings if instance.service in facts.authenticating else None,
     }
     if autoscaling.enabled(instance):
@@ -161,4 +164,5 @@ def _platform(instance: Instance, facts: Facts) -> dict[str, Any]:
 def _stop(instance: Instance, facts: Facts) -> list[Any]:
     """How a pod stops, which the namespaces of the mesh have a say in."""
     seconds, waits = lifecycle.drain_seconds(instance, facts), lifecycle.waits_for_connections(instance, facts)
-    return [seconds, waits, lifecycle.grace_period(instance, facts)] if seconds or waits else []
+    requests = lifecycle.requests(instance)
+    return [seconds, waits, lifecycle.grace_period(instance, facts), *requests] if seconds or waits or requests else []

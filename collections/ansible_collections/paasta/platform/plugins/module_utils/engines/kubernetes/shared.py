@@ -37,8 +37,13 @@ def objects(
         refused += _foreign_secrets(instance, facts, held)
         for manifest in _of(instance, facts):
             ref = names.ref(manifest)
+            there = found.setdefault(ref, manifest)
+            if namespaces.is_guest(manifest):
+                continue  # also in the namespace of another service, which says what is in it
+            if namespaces.is_guest(there):
+                found[ref] = there = manifest
             owner = owners.setdefault(ref, instance.service)
-            if found.setdefault(ref, manifest) != manifest:
+            if there != manifest:
                 message = f"{manifest['kind']} {manifest['metadata']['name']} is already that of service {owner}"
                 refused.append(problem(instance, (), message, "rename one of the two services"))
     if refused:

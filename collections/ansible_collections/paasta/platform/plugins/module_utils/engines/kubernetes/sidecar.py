@@ -45,6 +45,12 @@ def decides_readiness(instance: Instance, facts: Facts) -> bool:
     return present(instance, facts) and bool(_script(instance, facts))
 
 
+def asked(instance: Instance) -> dict[str, bool]:
+    """What the instance itself says of the proxies that a pod has to be up in; empty: as the platform says."""
+    params = instance.keys.get("bounce_health_params") or FrozenDict()
+    return {name: params[name] for name in ("check_envoy", "check_haproxy") if name in params}
+
+
 def container(instance: Instance, facts: Facts, mounts: list[dict[str, Any]]) -> dict[str, Any]:
     """The sidecar, with what it mounts."""
     registrations = " ".join(instance.registrations)
@@ -85,7 +91,7 @@ def problems(instance: Instance, facts: Facts) -> list[str]:
 def _script(instance: Instance, facts: Facts) -> tuple[str, ...]:
     """The command that asks the proxies which the instance has to be up in; none when it need not be up in any."""
     settings = facts.settings
-    params = instance.keys.get("bounce_health_params") or FrozenDict()
+    params = asked(instance)
     nerve = params.get("check_haproxy", settings.enable_nerve_readiness_check)
     envoy = params.get("check_envoy", settings.enable_envoy_readiness_check)
     if nerve and envoy:

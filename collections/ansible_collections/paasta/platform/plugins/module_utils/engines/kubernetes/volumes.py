@@ -306,8 +306,7 @@ def problems(instance: Instance, facts: Facts) -> list[str]:
     if instance.service in facts.authenticating and bool(settings.get("audience")) != bool(
         settings.get("container_path")
     ):
-        message = "paasta_service_auth_token_settings needs both audience and container_path"
-        lines.append(problem(instance, (), message))
+        lines.append(f"{instance.id}: paasta_service_auth_token_settings needs both audience and container_path")
     return lines
 
 

@@ -167,7 +167,7 @@ def test_names_that_become_the_same_are_all_refused_at_once(soa: Soa) -> None:
     assert collisions(instances, everything) == [
         "a-b/kubernetes-prod.yaml:1: a-b.c: namespace: would be a-b-c in namespace mine, which a.b-c is; "
         "rename one of them, or give it a namespace",
-        "d_e.x: namespace: would be d--e-x in namespace paastasvc-d--e, which d--e.x is; "
+        "d_e/kubernetes-prod.yaml:1: d_e.x: would be d--e-x in namespace paastasvc-d--e, which d--e.x is; "
         "rename one of them, or give it a namespace",
     ]
     assert len(collisions(instances, {"a-b.c"})) == 1
@@ -198,6 +198,8 @@ def sha_of(web: Web, keys: str = "", **options: Any) -> str:
 
 
 HACHECK = {"hacheck_sidecar_image_url": "hacheck:1"}
+MESH_HACHECK = {"smartstack": MESH, "settings": HACHECK}
+HTTP = "drain_method: http, drain_method_params: {drain: {url_format: 'http://{host}/drain?'}}"
 
 
 @pytest.mark.parametrize(
@@ -220,6 +222,9 @@ HACHECK = {"hacheck_sidecar_image_url": "hacheck:1"}
         ({"keys": "max_instances: 3"}, {"keys": "max_instances: 3", "state": "stop"}, True),
         ({}, {"keys": "max_instances: 3"}, False),
         ({}, {"keys": "bounce_margin_factor: 0.5"}, True),
+        ({"keys": HTTP}, {"keys": HTTP.replace("drain?", "stop?")}, False),
+        (MESH_HACHECK, {**MESH_HACHECK, "keys": "bounce_health_params: {check_haproxy: false}"}, False),
+        (MESH_HACHECK, {**MESH_HACHECK, "keys": "bounce_health_params: {haproxy_min_fraction_up: 0.5}"}, True),
     ],
 )
 def test_the_config_sha_changes_with_what_replaces_pods(

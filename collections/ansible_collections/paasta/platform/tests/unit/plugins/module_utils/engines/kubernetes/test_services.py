@@ -40,7 +40,7 @@ def test_services(web: Web, keys: str, wanted: bool, expected: dict[str, Any] | 
 def test_a_name_that_no_service_can_have(web: Web) -> None:
     settings = {"kubernetes_service_objects": True}
     assert services.problems(*web("", service="4web", settings=settings)) == [
-        "4web.main: a Kubernetes Service cannot be called 4web-main: its name must begin with a letter; "
-        "rename the service"
+        "4web/kubernetes-prod.yaml:1: 4web.main: a Kubernetes Service cannot be called 4web-main: its name "
+        "must begin with a letter; rename the service"
     ]
     assert services.problems(*web("", service="5web")) == []

@@ -59,6 +59,15 @@ def test_two_services_do_not_share_a_namespace_by_accident(soa: Soa) -> None:
     assert "a_b.main: Namespace paastasvc-a--b is already that of service a--b; rename one of the two services" in text
 
 
+def test_an_instance_may_live_in_the_namespace_of_another_service_or_name_its_own(soa: Soa) -> None:
+    soa.write("namespace: paastasvc-web", service="a").write("namespace: paastasvc-web", service="web")
+    soa.write("namespace: paastasvc-web", service="z")
+    _first, facts = soa.load()
+    found = shared.objects(soa.config().instances, facts)
+    assert list(found) == [NAMESPACE, LIMITS]
+    assert found[NAMESPACE]["metadata"]["labels"]["paasta.yelp.com/service"] == "web"
+
+
 def test_two_secrets_do_not_share_an_object(soa: Soa) -> None:
     soa.write("namespace: tools", service="a").write("namespace: tools", service="a-b")
     _first, facts = soa.load()
@@ -71,7 +80,7 @@ def test_two_secrets_do_not_share_an_object(soa: Soa) -> None:
     assert shared.objects([using(a, "b-c"), using(a_b, "d")], facts)
     text = refused([using(a, "b-c"), using(a_b, "c")], facts)
     assert text == (
-        "a-b.main: secrets a.b-c and a-b.c would both be the Secret tools-secret-a-b-c; "
+        "a-b/kubernetes-prod.yaml:1: a-b.main: secrets a.b-c and a-b.c would both be the Secret tools-secret-a-b-c; "
         "rename one of the two, or give the instance a namespace of its own"
     )
 

@@ -120,7 +120,7 @@ def test_what_cannot_be_beside_it(web: Web) -> None:
         "container_port: 6666", settings=IMAGE, name="hacheck", smartstack=MESH.replace("main", "hacheck")
     )
     assert [text.partition("; ")[0] for text in sidecar.problems(instance, facts)] == [
-        "web.hacheck: its container would be called hacheck, as the sidecar is",
+        "web/kubernetes-prod.yaml:1: web.hacheck: its container would be called hacheck, as the sidecar is",
         "web/kubernetes-prod.yaml:1: web.hacheck: container_port: 6666 is that of the hacheck sidecar",
     ]
     instance, facts = web("container_port: 6666", service="api")
