@@ -112,13 +112,18 @@ instances:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import INFO_ARGUMENTS
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import (
+    INFO_ARGUMENTS,
+    shown,
+)
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.info import gather
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=INFO_ARGUMENTS, supports_check_mode=True)
     result = gather(module.params)
+    # They are part of what it returns.
+    module.params = shown(module.params)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -96,6 +96,11 @@ def secrets(args: Mapping[str, Any]) -> set[str]:
     return {value for value in values if isinstance(value, str) and value}
 
 
+def shown(args: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as a module may show them: without a kubeconfig given as a dictionary, which has credentials."""
+    return {**args, "kubeconfig": "********"} if isinstance(args.get("kubeconfig"), Mapping) else dict(args)
+
+
 def _from_environment(name: str, option: Mapping[str, Any]) -> Any:
     for spelling in (name, *option.get("aliases", ())):
         value = os.environ.get(f"K8S_AUTH_{spelling.upper()}")

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ..cleartext import forms, redact
 from ..libraries import KUBERNETES, missing
-from .access import NoAccess, access
+from .access import NoAccess, access, secrets
 from .api import Api
 
 
@@ -29,3 +30,13 @@ def connected(args: Mapping[str, Any], *, patience: float = 60.0) -> Iterator[Ap
         yield api
     finally:
         api.close()
+
+
+def without_credentials(result: dict[str, Any], args: Mapping[str, Any]) -> dict[str, Any]:
+    """A module's result without the credentials of its arguments in the error, such as what an exec plugin printed.
+
+    The error only: some values, such as a plugin's environment, are ordinary words that ids have too.
+    """
+    if "msg" not in result:
+        return result
+    return {**result, "msg": redact(result["msg"], forms(value.encode() for value in secrets(args)))}

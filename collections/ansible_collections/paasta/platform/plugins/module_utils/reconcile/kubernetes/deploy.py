@@ -181,7 +181,8 @@ class Deploy:
             if isinstance(outcome, Exception):
                 work.error = work.error or str(outcome)
         if total:
-            text = f"compared {total} instances, wrote {len(todo)}"
+            wrote = "would write" if self._writer.dry_run else "wrote"
+            text = f"compared {total} instances, {wrote} {len(todo)}"
             emit("done", subject=f"cluster {self._live.cluster}", text=text)
 
     def _settled(self, work: Work) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .api import Api
 from .errors import ApiError, Unreachable
@@ -20,6 +21,8 @@ LOG_LINES = 20
 
 #: Pods, and events of one pod, that a text shows: the others have the same trouble, or can be asked for.
 SHOWN_PODS, SHOWN_EVENTS = 3, 3
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 # Events that only repeat what the pod's status says.
 _REPEATED = ("BackOff", "FailedScheduling")
@@ -182,8 +185,30 @@ def _ways_out(seen: Scene) -> list[str]:
     for matches, text in _WAYS_OUT:
         if any(matches(trouble) for trouble in troubles):
             ways.append(text)
+    if asked := _asked_of_nodes(seen, troubles):
+        ways.append(asked)
     ways.append(f"More: kubectl -n {target.namespace} describe {target.kind.lower()} {target.name}")
     return ways
+
+
+def _asked_of_nodes(seen: Scene, troubles: Sequence[Trouble]) -> str:
+    """The labels that pods want of nodes, where the scheduler says that no node has them."""
+    if not any("node affinity/selector" in trouble.message for trouble in troubles):
+        return ""
+    spec = seen.workload["spec"]["template"]["spec"]
+    wanted = [f"{name}={value}" for name, value in sorted((spec.get("nodeSelector") or {}).items())]
+    required = (spec.get("affinity") or {}).get("nodeAffinity", {}).get(_REQUIRED) or {}
+    terms = [_expressions(term) for term in required.get("nodeSelectorTerms") or ()]
+    if terms:
+        wanted.append(" or ".join(terms))
+    return f"Nodes need the labels that its pods ask for: {', '.join(wanted)}" if wanted else ""
+
+
+def _expressions(term: Mapping[str, Any]) -> str:
+    return " and ".join(
+        " ".join([found["key"], found["operator"], *filter(None, [",".join(found.get("values") or ())])])
+        for found in term.get("matchExpressions") or ()
+    )
 
 
 _WAYS_OUT: tuple[tuple[Callable[[Trouble], bool], str], ...] = (

@@ -288,6 +288,32 @@ def value_at(live: Any, path: Path) -> Any:
     return live
 
 
+def value_named(value: Any, name: str) -> Any:
+    """The value of a field by the server's name, ``spec.containers[name="main"].image``; None where there is none."""
+    name = name.removeprefix(".")
+    if not name:
+        return value
+    if name.startswith("[") and isinstance(value, list):
+        key, _bracket, rest = name[1:].partition("]")
+        return value_named(next((item for item in value if _is_named(item, key)), None), rest)
+    if not isinstance(value, dict):
+        return None
+    # Keys, such as those of annotations, may have dots themselves.
+    parts = (part for part in value if name == part or name.startswith((f"{part}.", f"{part}[")))
+    part = max(parts, key=len, default=None)
+    return None if part is None else value_named(value[part], name[len(part) :])
+
+
+def _is_named(item: Any, key: str) -> bool:
+    """Whether an item of a list is ``containerPort=80,protocol="TCP"``, or, of a set, ``="a"``."""
+    if key.startswith("="):
+        return json.dumps(item) == key[1:]
+    names, values = zip(*(part.partition("=")[::2] for part in key.split(",")), strict=True)
+    return isinstance(item, dict) and all(
+        json.dumps(found) == wanted for (_name, found), wanted in zip(_identify(item, names), values, strict=True)
+    )
+
+
 def _owners(live: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     """The managers, other than us, that own a field."""
     others = [entry for entry in entries(live) if entry.get("manager") != MANAGER]

@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
 
 from .access import NoAccess
-from .connection import connected
+from .connection import connected, without_credentials
 from .errors import ApiError, Unreachable
 from .row import brief
 from .rows import of_plan
@@ -25,6 +25,6 @@ def gather(args: Mapping[str, Any]) -> dict[str, Any]:
         with connected(args, patience=PATIENCE) as api:
             rows = of_plan(api, args)
     except (NoAccess, ApiError, Unreachable) as error:
-        return {"failed": True, "msg": str(error)}
+        return without_credentials({"failed": True, "msg": str(error)}, args)
     emit("rows", rows=[brief(row) for row in rows])
     return {"changed": False, "instances": rows}

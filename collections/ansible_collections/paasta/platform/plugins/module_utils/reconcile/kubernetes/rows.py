@@ -65,11 +65,14 @@ def of_run(
     observed: Mapping[str, Object | None],
     live: Live,
     undeployed: Iterable[str],
+    *,
+    waited: bool,
 ) -> list[dict[str, Any]]:
     """One row for each instance of a run, of what the run knows already and one list of pods.
 
     :param observed: workloads as they were seen last, by id; for others, what the run has got of the server counts.
     :param live: what was there before the run.
+    :param waited: whether what was written has had its time; else how far it is says nothing yet.
     """
     left_alone = live.by_instance(*WORKLOADS)
     rows = [
@@ -79,7 +82,6 @@ def of_run(
     pods = _pods(api, plan["prefix"], cluster)
     for work in works:
         place = (work.plan["kind"], work.plan["namespace"], work.plan["name"])
-        error = work.error.partition("\n")[0]
         rows.append(
             row(
                 work.id,
@@ -88,7 +90,8 @@ def of_run(
                 prefix=plan["prefix"],
                 pods=None if pods is None else pods.get(place, []),
                 reason=work.reason,
-                problems=[error] if error else [],
+                error=work.error.partition("\n")[0],
+                settling=work.changed and not waited,
             )
         )
     return sorted(rows, key=lambda row: str(row["id"]))

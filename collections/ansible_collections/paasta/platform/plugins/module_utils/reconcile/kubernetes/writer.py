@@ -25,6 +25,7 @@ from .live import WORKLOADS, Live, Manifest
 AUTOSCALER = "kube-controller-manager"
 
 _REPLICAS = ("spec", "replicas")
+_REPLICAS_FIELD = "f:replicas"
 
 #: A status that changes all the time is written some times a second.
 _TAKE_OVER_ATTEMPTS = 10
@@ -64,7 +65,10 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        return self.before is None or self.action == "adopted" or bool(self.changes)
+        if self.before is None or self.action == "adopted" or self.changes:
+            return True
+        # What is in a Secret is not compared: one that had to be written was changed by hand.
+        return self.action == "changed" and self.after["kind"] == "Secret"
 
 
 class Writer:
@@ -117,10 +121,17 @@ class Writer:
             return None
         return Outcome("unchanged", before, before, fields.foreign(before))
 
-    def restore(self, before: Manifest, mine: Mapping[str, Any]) -> dict[str, Any]:
-        """Put a workload back as we had applied it, in the fields that were ours; the autoscaler keeps its replicas."""
+    def restore(self, before: Manifest, mine: Mapping[str, Any], after: Manifest) -> dict[str, Any]:
+        """Put a workload back as we had applied it, in the fields that were ours; the autoscaler keeps its replicas.
+
+        Where they have become ours they have to be sent, or the server would set them to its default, one.
+
+        :param after: the workload as this run has written it.
+        """
         self._check()
-        previous = fields.owned(before, mine)
+        previous: Manifest = fields.owned(before, mine)
+        if _owns_replicas(after) and not _owns_replicas(before):
+            previous = _with_replicas(previous, before["spec"].get("replicas", 1))
         return self._api.apply(previous, manager=MANAGER, force=True)
 
     def delete(self, found: Manifest, *, gone: bool = False) -> None:
@@ -303,7 +314,7 @@ def _as_it_is(
     """
     if manifest["kind"] not in WORKLOADS or plan is None:
         return manifest
-    if plan["autoscaling"] and "f:replicas" in mine.get("f:spec", {}):
+    if plan["autoscaling"] and _REPLICAS_FIELD in mine.get("f:spec", {}):
         bounds = plan["autoscaling"]
         replicas = before["spec"].get("replicas", 1)
         manifest = _with_replicas(manifest, min(max(replicas, bounds["min"]), bounds["max"]))
@@ -327,6 +338,10 @@ def _with_template_sha(manifest: Manifest, before: Manifest, names: list[str]) -
     template = manifest["spec"]["template"]
     metadata = {**template["metadata"], "labels": {**template["metadata"]["labels"], **kept}}
     return {**manifest, "spec": {**manifest["spec"], "template": {**template, "metadata": metadata}}}
+
+
+def _owns_replicas(workload: Manifest) -> bool:
+    return _REPLICAS_FIELD in (fields.ours(workload) or {}).get("f:spec", {})
 
 
 def _with_replicas(manifest: Manifest, replicas: int | None) -> Manifest:
@@ -362,12 +377,16 @@ def _drop(value: Any, path: fields.Path) -> Any:
 
 
 def _explain(desired: Manifest, before: Manifest, found: list[tuple[str, str]]) -> str:
-    lines = [f"  {field}: set by {manager}" for field, manager in found]
-    values = {
-        str(change): change for change in fields.differences(desired, before, fields.ours(before) or {}) if change.by
-    }
-    if desired["kind"] != "Secret":
-        lines += [f"  {name} is {change.before!r}, planned is {change.after!r}" for name, change in values.items()]
+    managers: dict[str, list[str]] = {}
+    for name, manager in found:
+        managers.setdefault(name, []).append(manager)
+    lines = []
+    for name, who in managers.items():
+        line = f"  {name}: set by {', '.join(who)}"
+        if desired["kind"] != "Secret":
+            there, planned = (fields.value_named(one, name) for one in (before, desired))
+            line += f" to {there!r:.200}, planned is {planned!r:.200}"
+        lines.append(line)
     return (
         f"{describe(desired)}: somebody else has set what the plan says otherwise; write it into soa-configs, or take "
         "it back with force_conflicts (-e force_conflicts=true):\n" + "\n".join(lines)

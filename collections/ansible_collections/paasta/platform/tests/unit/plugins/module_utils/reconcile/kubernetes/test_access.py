@@ -17,7 +17,9 @@ import yaml
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes import access as module
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.access import access, secrets
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.api import Api
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import shown
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.errors import ApiError, NoAccess
+from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.info import gather
 
 from .scripted_server import answer, refuse, serving
 
@@ -262,6 +264,18 @@ def test_what_is_secret_in_the_arguments() -> None:
     user = {"token": "t0", "exec": {"env": [{"name": "P", "value": "e0"}]}, "client-key-data": "k0"}
     args = {"api_key": "a0", "password": "p0", "host": URL, "kubeconfig": kubeconfig(user)}
     assert secrets(args) == {"a0", "p0", "t0", "e0", "k0"}
+    assert shown(args)["kubeconfig"] == "********"
+    assert shown({"kubeconfig": "/a/path"}) == {"kubeconfig": "/a/path"}
+
+
+def test_what_a_plugin_prints_of_its_credentials_is_not_in_the_error(tmp_path: Path) -> None:
+    user = plugin(tmp_path, 'echo "denied for $SECRET" >&2; exit 3')
+    user["exec"]["env"] = [{"name": "SECRET", "value": "hush-hush"}]
+    plan: dict[str, Any] = {"prefix": "p", "instances": {}, "shared": {}}
+    args = {"kubeconfig": kubeconfig(user), "cluster": "c", "plan": plan, "only": [], "undeployed": []}
+    message = gather(args)["msg"]
+    assert "denied for ********" in message
+    assert "hush" not in message
 
 
 @pytest.mark.parametrize(

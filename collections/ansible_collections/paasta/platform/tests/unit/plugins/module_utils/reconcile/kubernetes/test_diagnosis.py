@@ -105,6 +105,20 @@ def test_unschedulable_with_the_schedulers_reason_and_volume_claims() -> None:
     assert "No node fits" in text
 
 
+def test_pods_that_fit_no_node_by_its_labels_are_told_which_they_ask_for() -> None:
+    message = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
+    found = seen(read_pod(unscheduled("a", message), P, NOW))
+    expression = {"key": "example.org/zone", "operator": "In", "values": ["a", "b"]}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+    found.workload["spec"]["template"]["spec"] = {
+        "nodeSelector": {"yelp.com/pool": "default"},
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+    }
+    asked = "Nodes need the labels that its pods ask for: yelp.com/pool=default, example.org/zone In a,b"
+    assert asked in text_of(found)
+    assert "Nodes need" not in text_of(seen(read_pod(unscheduled("a", "0/3 nodes: 3 Insufficient cpu."), P, NOW)))
+
+
 def test_a_claim_that_is_not_there() -> None:
     raw = unscheduled("p", "no", volumes=[{"persistentVolumeClaim": {"claimName": "gone"}}])
     assert gather(FakeApi(), seen(read_pod(raw, P, NOW))).claims == {"gone": "there is none"}

@@ -16,6 +16,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernet
     owned,
     taken_over,
     union,
+    value_named,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -237,3 +238,21 @@ def test_no_difference_exactly_when_nothing_changed(spec: Object, data: st.DataO
     if without["spec"]:
         (change,) = fields.differences(without, there, mine)
         assert (change.path, change.after) == (("spec", name), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("spec.replicas", 2),
+        ("metadata.annotations.example.org/a.b", "1"),
+        ('spec.containers[name="main"].image', "web:1"),
+        ('spec.containers[name="main"].ports[containerPort=80,protocol="TCP"].name', "http"),
+        ('metadata.finalizers[="x"]', "x"),
+        ('spec.containers[name="other"].image', None),
+        ("spec.missing", None),
+    ],
+)
+def test_the_value_of_a_field_by_the_servers_name(name: str, value: Any) -> None:
+    container = {"name": "main", "image": "web:1", "ports": [{"containerPort": 80, "name": "http"}]}
+    metadata = {"annotations": {"example.org/a.b": "1"}, "finalizers": ["x"]}
+    assert value_named({"metadata": metadata, "spec": {"replicas": 2, "containers": [container]}}, name) == value

@@ -93,13 +93,18 @@ def test_another_version_and_number_than_planned() -> None:
     assert (scaled["replicas"], scaled["problem"]) == (3, "")
 
 
-def test_what_the_error_of_a_run_says_is_not_said_twice() -> None:
+def test_of_an_instance_that_failed_the_error_is_all_that_is_said() -> None:
     late = workload(updatedReplicas=1, replicas=1, availableReplicas=0)
     pods = [pod("a", container(ready=False))]
     text = "0 of 3 new replicas ready; a: main: NotReady: its readiness probe has not passed yet"
     assert made(found=late, pods=pods)["problem"] == text
     error = f"Deployment paastasvc-web/web-main is not done after 5 s: {text}"
-    assert made(found=late, pods=pods, problems=[error])["problem"] == error
+    assert made(found=late, pods=pods, error=error)["problem"] == error
+
+
+def test_what_was_just_written_has_no_problem_yet() -> None:
+    assert made(found=workload(observedGeneration=4))["problem"] != ""
+    assert made(found=workload(observedGeneration=4), settling=True)["problem"] == ""
 
 
 def autoscaler(metrics: list[Any], current: list[Any], *conditions: dict[str, str], **status: int) -> dict[str, Any]:
