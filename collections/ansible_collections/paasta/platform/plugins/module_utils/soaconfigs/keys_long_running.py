@@ -67,7 +67,12 @@ LONG_RUNNING_KEYS = (
     # PaaSTA: long_running_service_tools.LongRunningServiceConfig
     Key("instances", COUNT, "replicas when not autoscaled", 1, restarts=False),
     Key("min_instances", COUNT, "lower bound of autoscaling", 1, restarts=False),
-    Key("max_instances", COUNT, "upper bound; setting it enables autoscaling", restarts=False),
+    Key(
+        "max_instances",
+        COUNT,
+        "upper bound; setting it enables autoscaling, which labels of pods say: on Kubernetes they are replaced once",
+        restarts=False,
+    ),
     Key("registrations", STRINGS, "service.namespace to be found under; by default the instance's own name"),
     Key("nerve_ns", STR, "former way to say registrations: a namespace of the same service", restarts=False),
     Key(

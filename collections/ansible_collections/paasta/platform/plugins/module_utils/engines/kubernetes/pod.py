@@ -86,7 +86,7 @@ def pod_annotations(instance: Instance, facts: Facts) -> dict[str, str]:
         "smartstack_registrations": json.dumps(list(instance.registrations)) if in_mesh else None,
     }
     return {
-        own("routable_ip"): "true" if _routable(instance, in_mesh) else "false",
+        own("routable_ip"): "true" if routable(instance, facts) or autoscaling.scraped(instance) else "false",
         # PaaSTA: empty, so that kube2iam and its like give a pod no role besides that of its service account.
         "iam.amazonaws.com/role": "",
         **{name: str(text) for name, text in optional.items() if text},
@@ -103,7 +103,7 @@ def spec(instance: Instance, version: Version, facts: Facts) -> dict[str, Any]:
         containers.append(sidecar.container(instance, facts, beside_mounts))
         mounted = [*mounted, *(volume for volume in beside if volume not in mounted)]
     optional = {
-        "imagePullSecrets": _pull_secrets(instance, facts),
+        "imagePullSecrets": pull_secrets(instance, facts),
         "serviceAccountName": accounts.service_account_name(instance, facts),
         "terminationGracePeriodSeconds": lifecycle.grace_period(instance, facts),
         "volumes": mounted,
@@ -149,15 +149,16 @@ def pull_secret(registry: str) -> str:
     return names.limited(f"paasta-registry-{_NOT_IN_NAMES.sub('-', registry.lower()).strip('.-')}")
 
 
-def _pull_secrets(instance: Instance, facts: Facts) -> list[dict[str, str]]:
+def pull_secrets(instance: Instance, facts: Facts) -> list[dict[str, str]]:
+    """``imagePullSecrets``."""
     registry = instance.docker_registry or facts.registry
     return [{"name": pull_secret(registry)}] if registry in facts.settings.private_docker_registries else []
 
 
-def _routable(instance: Instance, in_mesh: bool) -> bool:
-    """Whether somebody outside of the cluster's own network must reach the pod."""
+def routable(instance: Instance, facts: Facts) -> bool:
+    """Whether somebody outside of the cluster's own network must reach the pod, be it autoscaled or not."""
     keys = instance.keys
-    return bool(in_mesh or keys.get("routable_ip") or keys.get("prometheus_port")) or autoscaling.scraped(instance)
+    return bool(facts.in_mesh(instance) or keys.get("routable_ip") or keys.get("prometheus_port"))
 
 
 def _secrets_digest(instance: Instance) -> str | None:

@@ -9,10 +9,12 @@ fills in itself, so that a difference to what is there is one that somebody made
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.engines.errors import CannotRender, problem
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.config_sha import config_sha
+from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.frozen import FrozenDict
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Instance
 
 from . import (
@@ -21,6 +23,7 @@ from . import (
     lifecycle,
     names,
     placement,
+    pod,
     secrets,
     security,
     services,
@@ -34,6 +37,8 @@ from .facts import Facts
 
 #: Keys of soa-configs that change how long-running instances run elsewhere and that this engine cannot carry out.
 NOT_CARRIED_OUT = frozenset({"cfs_period_us", "constraints", "extra_constraints", "extra_docker_args", "host_port"})
+#: Keys that replace containers elsewhere, and no pod.
+_NOT_OF_PODS = NOT_CARRIED_OUT | {"pod_management_policy"}
 
 
 def render(instance: Instance, facts: Facts) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def render(instance: Instance, facts: Facts) -> dict[str, Any]:
     if refused:
         raise CannotRender(refused)
     bounds = autoscaling.bounds(instance, facts)
-    sha = config_sha(instance, _platform(instance, facts))
+    sha = config_sha(_of_pods(instance), _platform(instance, facts))
     main = workload.workload(instance, version, facts, config_sha=sha, replicas=None if bounds else instance.replicas)
     objects = [
         services.service(instance, facts),
@@ -140,6 +145,14 @@ def collisions(instances: Iterable[Instance], selected: Container[str]) -> list[
     return found
 
 
+def _of_pods(instance: Instance) -> Instance:
+    """The instance without what its pods do not depend on here, for the config sha."""
+    if _NOT_OF_PODS.isdisjoint(instance.keys):
+        return instance
+    keys = {name: value for name, value in instance.keys.items() if name not in _NOT_OF_PODS}
+    return replace(instance, keys=FrozenDict(keys))
+
+
 def _platform(instance: Instance, facts: Facts) -> dict[str, Any]:
     """What pods get besides what their instance says, for the config sha. Not the registry: an image is the same
     wherever it is pulled from.
@@ -151,12 +164,14 @@ def _platform(instance: Instance, facts: Facts) -> dict[str, Any]:
         "stop": _stop(instance, facts),
         "sidecar": facts.of_sidecars if sidecar.present(instance, facts) else None,
         "proxies": sidecar.asked(instance) if sidecar.present(instance, facts) else None,
+        "private": bool(pod.pull_secrets(instance, facts)),
         "token": facts.settings.service_auth_token_settings if instance.service in facts.authenticating else None,
     }
     if autoscaling.enabled(instance):
         found["autoscaling"] = [
             autoscaling.pod_labels(instance, facts),
             autoscaling.pod_annotations(instance, facts),
+            *(["routable"] if autoscaling.scraped(instance) and not pod.routable(instance, facts) else []),
         ]
     return {name: value for name, value in found.items() if value}
 

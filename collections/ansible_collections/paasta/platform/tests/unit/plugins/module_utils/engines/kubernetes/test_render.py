@@ -198,6 +198,7 @@ def sha_of(web: Web, keys: str = "", **options: Any) -> str:
 
 
 HACHECK = {"hacheck_sidecar_image_url": "hacheck:1"}
+WORKERS = "{metrics_providers: [{type: worker-load}]}"
 MESH_HACHECK = {"smartstack": MESH, "settings": HACHECK}
 HTTP = "drain_method: http, drain_method_params: {drain: {url_format: 'http://{host}/drain?'}}"
 
@@ -222,6 +223,14 @@ HTTP = "drain_method: http, drain_method_params: {drain: {url_format: 'http://{h
         ({"keys": "max_instances: 3"}, {"keys": "max_instances: 3", "state": "stop"}, True),
         ({}, {"keys": "max_instances: 3"}, False),
         ({}, {"keys": "bounce_margin_factor: 0.5"}, True),
+        ({}, {"keys": "cfs_period_us: 50000, constraints: [[a, b]], pod_management_policy: Parallel"}, True),
+        ({"keys": "max_instances: 3"}, {"keys": f"max_instances: 3, autoscaling: {WORKERS}"}, False),
+        (
+            {"keys": "max_instances: 3", "smartstack": MESH},
+            {"keys": f"max_instances: 3, autoscaling: {WORKERS}", "smartstack": MESH},
+            True,
+        ),
+        ({}, {"settings": {"private_docker_registries": ["registry.example.org:5000"]}}, False),
         ({"keys": HTTP}, {"keys": HTTP.replace("drain?", "stop?")}, False),
         (MESH_HACHECK, {**MESH_HACHECK, "keys": "bounce_health_params: {check_haproxy: false}"}, False),
         (MESH_HACHECK, {**MESH_HACHECK, "keys": "bounce_health_params: {haproxy_min_fraction_up: 0.5}"}, True),
