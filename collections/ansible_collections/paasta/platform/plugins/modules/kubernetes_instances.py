@@ -121,8 +121,8 @@ RETURN = r"""
 instances:
   description:
     - One row for each instance, after the run; in check mode as it is now.
-    - The keys are those of RV(paasta.platform.kubernetes_instances_info#module:instances), without C(pods), C(versions),
-      C(events) and C(autoscaler); C(reason) is what differed from the plan before the run.
+    - The keys are those of RV(paasta.platform.kubernetes_instances_info#module:instances), without C(pods),
+      C(versions), C(events) and C(autoscaler); C(reason) is what differed from the plan before the run.
   type: list
   elements: dict
   returned: success

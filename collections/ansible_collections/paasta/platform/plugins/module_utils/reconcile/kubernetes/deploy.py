@@ -102,6 +102,8 @@ class Deploy:
         self.shared = Difference(f"cluster {live.cluster}")
         self.changed = False
         self.errors: list[str] = []
+        # What had to go before a workload was written.
+        self.removed: list[str] = []
         self._told = 0.0
         self._lock = threading.Lock()
 
@@ -221,6 +223,7 @@ class Deploy:
             for found in obsolete:
                 self._writer.delete(found, gone=found["kind"] in WORKLOADS)
                 work.changed = True
+                self.removed.append(describe(found))
                 work.reasons.append(f"{describe(found)} removed")
                 work.difference.add(describe(found), "there", None)
             for manifest in work.plan["objects"]:
@@ -264,4 +267,5 @@ def _record(difference: Difference, name: str, outcome: Outcome) -> None:
 
 
 def _drift(manifest: Manifest, change: fields.Change) -> str:
-    return f"{describe(manifest)}: {change} was set to {change.before!r} by {', '.join(change.by)}"
+    value = "" if manifest["kind"] == "Secret" else f" to {change.before!r}"
+    return f"{describe(manifest)}: {change} was set{value} by {', '.join(change.by)}"

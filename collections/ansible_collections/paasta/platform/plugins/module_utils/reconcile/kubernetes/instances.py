@@ -225,7 +225,7 @@ class Run:
         result: dict[str, Any] = {
             "changed": changed,
             "instances": [brief(row, OF_A_DEPLOY) for row in found],
-            "removed": sorted(self._removed),
+            "removed": sorted([*self._deploy.removed, *self._removed]),
             "rolled_back": sorted(self._rolled_back),
             "drift": drift,
             "warnings": [f"changed by hand: {text}" for text in drift],
