@@ -169,7 +169,13 @@ _LIFECYCLE = Struct(
     ),
     lenient=True,
 )
-_LABEL_KEYS = ListOf(Scalar(("string",), pattern=r"^(?!paasta\.yelp\.com/(service|instance)$).{1,317}$"))
+_LABEL_KEYS = ListOf(
+    Scalar(
+        ("string",),
+        pattern=r"^(?!paasta\.yelp\.com/(service|instance)$).{1,317}$",
+        says="a label of pods other than paasta.yelp.com/service and paasta.yelp.com/instance",
+    )
+)
 _SPREAD = items(
     Key("topology_key", STR, "node label"),
     Key("when_unsatisfiable", Scalar(("string",), choices=("ScheduleAnyway", "DoNotSchedule")), "strictness"),

@@ -47,12 +47,15 @@ def problems(instance: Instance, facts: Facts) -> list[str]:
     seen = set()
     for index, item in enumerate(spread if spread is not None else platform):
         path: KeyPath = ("topology_spread_constraints", index)
-        pair = (item.get("topology_key"), item.get("when_unsatisfiable", "ScheduleAnyway"))
+        pair = (facts.labels.of_node(item.get("topology_key") or ""), item.get("when_unsatisfiable", "ScheduleAnyway"))
         if not pair[0]:
             lines.append(problem(instance, path, "needs topology_key, the node label to spread over"))
         elif pair in seen:
             lines.append(problem(instance, path, f"there is already a constraint on {pair[0]} with {pair[1]}"))
         seen.add(pair)
+        for name in sorted(labels.selector(instance, facts).keys() & (item.get("match_label_keys") or ())):
+            message = f"{name} is the same in all pods of an instance"
+            lines.append(problem(instance, (*path, "match_label_keys"), message, "drop it"))
         if item.get("max_skew", 1) < 1:
             lines.append(problem(instance, (*path, "max_skew"), f"{item['max_skew']} is not at least 1"))
     return lines

@@ -186,6 +186,10 @@ def test_the_prefix_of_node_labels_is_a_setting(web: Web) -> None:
             "topology_spread_constraints[1]: there is already a constraint on a with ScheduleAnyway",
         ),
         (
+            "topology_spread_constraints: [{topology_key: habitat}, {topology_key: yelp.com/habitat}]",
+            "topology_spread_constraints[1]: there is already a constraint on yelp.com/habitat with ScheduleAnyway",
+        ),
+        (
             "topology_spread_constraints: [{topology_key: a, max_skew: 0}]",
             "topology_spread_constraints[0].max_skew: 0 is not at least 1",
         ),
@@ -193,6 +197,14 @@ def test_the_prefix_of_node_labels_is_a_setting(web: Web) -> None:
 )
 def test_what_the_api_would_refuse(web: Web, keys: str, message: str) -> None:
     assert placement.problems(*web(keys)) == [f"web/kubernetes-prod.yaml:1: web.main: {message}"]
+
+
+def test_labels_that_all_pods_of_an_instance_share_do_not_group_them(web: Web) -> None:
+    keys = "topology_spread_constraints: [{topology_key: a, match_label_keys: [example.org/service, other]}]"
+    assert placement.problems(*web(keys, settings={"kubernetes_label_prefix": "example.org"})) == [
+        "web/kubernetes-prod.yaml:1: web.main: topology_spread_constraints[0].match_label_keys: "
+        "example.org/service is the same in all pods of an instance; drop it"
+    ]
 
 
 def test_nothing_wrong_without_keys(web: Web) -> None:
