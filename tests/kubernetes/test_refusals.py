@@ -90,6 +90,22 @@ def test_a_version_that_does_not_start_is_rolled_back_where_that_is_asked_for(
     assert deploys.deploy(timeout=60)["failed"] is True
 
 
+def test_a_rollback_never_leaves_one_replica_of_what_was_autoscaled(
+    deploys: Deploys, control_plane: ControlPlane, kubelet: TestKubelet
+) -> None:
+    service = deploys.service("web", {"main": {**INSTANCE, "min_instances": 3, "max_instances": 6}})
+    deploys.deployed()
+    seen = Seen(control_plane.admin, service)
+    control_plane.kubectl("scale", "deployment", seen.name, "-n", seen.namespace, "--replicas=4")
+    deploys.deployed()
+    kubelet.crashes(image=NEW, logs="")
+    deploys.mark("web", NEW)
+    deploys.change("web", instances=5, min_instances=None, max_instances=None)
+    result = deploys.deploy(rollback=True, force_conflicts=True, timeout=20)
+    assert result["rolled_back"] == [f"{service}.main"]
+    assert seen.deployment["spec"]["replicas"] == 4
+
+
 def vault(password: bytes = b"correct horse") -> dict[str, Provider]:
     return {ANSIBLE_VAULT: AnsibleVault(VaultLib([("default", VaultSecret(password))]))}
 
