@@ -10,14 +10,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from ansible.module_utils.basic import missing_required_lib
 
 # What is imported → what it is called on PyPI. urllib3 comes with requests.
-DOCKER = {"docker": "docker", "requests": "requests", "yaml": "PyYAML"}
+DOCKER = MappingProxyType({"docker": "docker", "requests": "requests", "yaml": "PyYAML"})
 
 # urllib3 comes with kubernetes, which itself is imported only for a kubeconfig: that takes a third of a second.
-KUBERNETES = {"urllib3": "kubernetes", "yaml": "PyYAML"}
+KUBERNETES = MappingProxyType({"urllib3": "kubernetes", "yaml": "PyYAML"})
 
 
 def missing(needed: Mapping[str, str] = DOCKER) -> str:

@@ -305,7 +305,7 @@ class Api:
                 self._gate.enter()
             try:
                 version, sent = self._access.version, self._headers(headers)
-                response = self._pool.urlopen(
+                response = self._pool.request(
                     method,
                     target,
                     body=data,

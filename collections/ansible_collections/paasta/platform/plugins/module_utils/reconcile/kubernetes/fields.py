@@ -224,7 +224,10 @@ def same(value: Any, there: Any, quantity: bool = False) -> bool:
         return len(value) == len(there) and all(map(same, value, there))
     if value == there or (_empty(value) and _empty(there)):
         return True
-    return quantity and isinstance(value, (str, int, float)) and _quantity(value) == _quantity(there) is not None
+    if not quantity or not isinstance(value, (str, int, float)):
+        return False
+    amount = _quantity(value)
+    return amount is not None and amount == _quantity(there)
 
 
 def _quantity(value: Any) -> Any:

@@ -50,10 +50,10 @@ def _run(args: Mapping[str, Any], check_mode: bool, diff: bool, cleartexts: Clea
             return Run(api, args, check_mode, diff, check, cleartexts).run()
     except NoSecret as error:
         return {"failed": True, "msg": f"{error}\nNothing was touched"}
-    except Unreachable as error:
-        return {"failed": True, "msg": f"{error}. What was begun is finished by the next run"}
     except (NoAccess, ApiError, Busy, TooMany) as error:
         return {"failed": True, "msg": str(error)}
+    except Unreachable as error:
+        return {"failed": True, "msg": f"{error}. What was begun is finished by the next run"}
 
 
 @contextmanager

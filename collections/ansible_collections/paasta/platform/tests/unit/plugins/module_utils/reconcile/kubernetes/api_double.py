@@ -66,7 +66,7 @@ class ApiDouble:
         if path.endswith("/events"):
             return copy.deepcopy(self.events), "1"
         with self._lock:
-            kind = next(kind for kind in ("Deployment", "StatefulSet", "Pod") if self._is_of(path, kind))
+            kind = self._kind(path)
             self._watches[kind] = SimpleQueue()
             return [copy.deepcopy(item) for key, item in self._objects.items() if key[0] == kind], "1"
 
@@ -74,7 +74,7 @@ class ApiDouble:
         self, path: str, *, resource_version: str, stop: threading.Event, label_selector: str | None = None
     ) -> Iterator[Object]:
         self._ask("watch", path)
-        kind = next(kind for kind in ("Deployment", "StatefulSet", "Pod") if self._is_of(path, kind))
+        kind = self._kind(path)
         watch = self._watches[kind]
         while not stop.is_set():
             try:
@@ -98,8 +98,11 @@ class ApiDouble:
             raise found
 
     @staticmethod
-    def _is_of(path: str, kind: str) -> bool:
-        return path.rpartition("/")[2] == collection(kind).rpartition("/")[2]
+    def _kind(path: str) -> str:
+        last = path.rpartition("/")[2]
+        return next(
+            kind for kind in ("Deployment", "StatefulSet", "Pod") if collection(kind).rpartition("/")[2] == last
+        )
 
 
 def forbidden(subject: str) -> ApiError:

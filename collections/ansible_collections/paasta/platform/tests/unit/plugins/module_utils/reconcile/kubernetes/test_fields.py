@@ -209,10 +209,10 @@ TREES = st.recursive(
 
 
 @given(TREES, TREES)
-def test_union_has_both_and_is_symmetrical(left: Object, right: Object) -> None:
-    assert union(left, right) == union(right, left)
-    assert union(left, left) == left
-    assert union(union(left, right), right) == union(left, right)
+def test_union_has_both_and_is_symmetrical(one: Object, other: Object) -> None:
+    assert union(one, other) == union(other, one)
+    assert union(one, one) == one
+    assert union(union(one, other), other) == union(one, other)
 
 
 VALUES = st.one_of(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -21,20 +23,22 @@ from ansible_collections.paasta.platform.tests.unit.plugins.module_utils.reconci
     workload,
 )
 
-PLANNED: dict[str, Any] = {
-    "namespace": "paastasvc-web",
-    "name": "web-main",
-    "kind": "Deployment",
-    "git_sha": NEW,
-    "config_sha": CONFIG,
-    "replicas": 3,
-    "autoscaling": None,
-    "objects": [],
-}
+PLANNED = MappingProxyType[str, Any](
+    {
+        "namespace": "paastasvc-web",
+        "name": "web-main",
+        "kind": "Deployment",
+        "git_sha": NEW,
+        "config_sha": CONFIG,
+        "replicas": 3,
+        "autoscaling": None,
+        "objects": [],
+    }
+)
 THREE = [pod("web-main-new-1"), pod("web-main-new-2"), pod("web-main-new-3", node="node2")]
 
 
-def made(planned: dict[str, Any] | None = PLANNED, found: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def made(planned: Mapping[str, Any] | None = PLANNED, found: Any = None, **more: Any) -> dict[str, Any]:
     return row("web.main", planned, found, prefix=P, **more)
 
 
