@@ -137,6 +137,22 @@ def test_what_the_maker_had_set_and_the_plan_does_not_goes(
     assert deploys.deployed()["changed"] is False
 
 
+def test_namespaces_keep_what_others_have_labelled(
+    deploys: Deploys, control_plane: ControlPlane, kubelet: TestKubelet, cluster: Cluster
+) -> None:
+    theirs = cluster.namespace("theirs")
+    service = deploys.service("web", {"main": INSTANCE, "guest": {**INSTANCE, "namespace": theirs}})
+    labels = {"pod-security.kubernetes.io/warn": "restricted"}
+    control_plane.admin.create("/api/v1/namespaces", {"metadata": {"name": f"paastasvc-{service}", "labels": labels}})
+    before = control_plane.admin.get(f"/api/v1/namespaces/{theirs}")
+    deploys.deployed(wait=False)
+    ours = control_plane.admin.get(f"/api/v1/namespaces/paastasvc-{service}")["metadata"]["labels"]
+    assert ours.items() > labels.items()
+    assert ours["paasta.yelp.com/managed"] == "true"
+    assert control_plane.admin.get(f"/api/v1/namespaces/{theirs}")["metadata"] == before["metadata"]
+    assert deploys.deployed(wait=False)["changed"] is False
+
+
 def test_what_belongs_to_somebody_else_is_refused(
     deploys: Deploys, control_plane: ControlPlane, kubelet: TestKubelet, cluster: Cluster
 ) -> None:

@@ -27,6 +27,9 @@ AUTOSCALER = "kube-controller-manager"
 _REPLICAS = ("spec", "replicas")
 _REPLICAS_FIELD = "f:replicas"
 
+#: What others label and annotate as well, for their own purposes: never made ours as a whole.
+_OF_MANY = ("Namespace", "ServiceAccount")
+
 #: A status that changes all the time is written some times a second.
 _TAKE_OVER_ATTEMPTS = 10
 
@@ -102,9 +105,13 @@ class Writer:
         if before is None:
             return self._create(manifest, plan)
         mine = fields.ours(before)
+        if self._only_has_to_be_there(manifest):
+            return Outcome("unchanged", before, before)
         if mine is None:
             self._refuse_foreign(before, manifest)
-            return self._adopt(manifest, before, plan)
+            if manifest["kind"] not in _OF_MANY:
+                return self._adopt(manifest, before, plan)
+            mine = {}
         desired = _as_it_is(manifest, before, mine, plan)
         changes = fields.differences(desired, before, mine)
         if not changes:
@@ -117,9 +124,16 @@ class Writer:
         """The outcome for an object of which nothing has to be asked or sent; else None. Does not block."""
         before = self._live.get(manifest)
         mine = fields.ours(before) if before is not None else None
+        if before is not None and self._only_has_to_be_there(manifest):
+            return Outcome("unchanged", before, before)
         if before is None or mine is None or fields.differences(_as_it_is(manifest, before, mine, plan), before, mine):
             return None
         return Outcome("unchanged", before, before, fields.foreign(before))
+
+    def _only_has_to_be_there(self, manifest: Manifest) -> bool:
+        """Whether it is the namespace of somebody else, which an instance asks for by its key ``namespace``."""
+        labels = manifest["metadata"].get("labels") or {}
+        return manifest["kind"] == "Namespace" and f"{self._live.prefix}/managed" not in labels
 
     def restore(self, before: Manifest, mine: Mapping[str, Any], after: Manifest) -> dict[str, Any]:
         """Put a workload back as we had applied it, in the fields that were ours; the autoscaler keeps its replicas.
