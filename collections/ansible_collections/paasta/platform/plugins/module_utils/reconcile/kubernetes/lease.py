@@ -101,7 +101,8 @@ class Lease:
                 continue
             spec = found.get("spec") or {}
             if spec.get("holderIdentity") == self._holder:
-                self._remember(found)  # our own write, of which the answer was lost
+                # Our own write, of which the answer was lost.
+                self._remember(found, time.monotonic())
                 return
             holder, version = str(spec.get("holderIdentity") or ""), found["metadata"]["resourceVersion"]
             if version != seen[0]:
@@ -145,8 +146,9 @@ class Lease:
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {"name": self._name, "namespace": self._namespace}, "spec": self._spec(),
         }  # fmt: skip
+        since = time.monotonic()
         try:
-            self._remember(self._api.request("POST", self._path(), query={"fieldManager": MANAGER}, body=body))
+            self._remember(self._api.request("POST", self._path(), query={"fieldManager": MANAGER}, body=body), since)
             return True
         except ApiError as error:
             if error.status == 409:
@@ -160,17 +162,19 @@ class Lease:
     def _write(self, found: Mapping[str, Any]) -> bool:
         """Write our name into the Lease as it was seen; False when somebody was quicker."""
         body = {**found, "spec": {**(found.get("spec") or {}), **self._spec()}}
+        since, path = time.monotonic(), self._path(self._name)
         try:
-            self._remember(self._api.request("PUT", self._path(self._name), query={"fieldManager": MANAGER}, body=body))
+            self._remember(self._api.request("PUT", path, query={"fieldManager": MANAGER}, body=body), since)
             return True
         except ApiError as error:
             if error.status in (404, 409):
                 return False
             raise
 
-    def _remember(self, held: dict[str, Any]) -> None:
+    def _remember(self, held: dict[str, Any], since: float) -> None:
+        """``since``: when the request was sent; the answer may have taken long."""
         self._held = held
-        self._renewed = time.monotonic()
+        self._renewed = since
 
     def _keep(self) -> None:
         while not self._stop.wait(RENEWAL):
@@ -181,7 +185,7 @@ class Lease:
                     if found is None or holder != self._holder:
                         self._lost = f"{self}: {holder or 'somebody'} has taken it over; nothing more is written"
                         return
-                    self._held = found  # our own write, of which the answer was lost
+                    self._held = found  # our own write, of which the answer was lost; it is renewed next time
             except (ApiError, Unreachable):
                 continue  # check() tells when it lasts too long
 
