@@ -54,9 +54,7 @@ def look(
 ) -> Outcome:
     """Check everything, or what is named; never raises for anything that may be in the directory."""
     try:
-        found = validate(
-            soa_dir, settings, services=services, clusters=clusters, cache=cache.default_directory()
-        )
+        found = validate(soa_dir, settings, services=services, clusters=clusters, cache=cache.default_directory())
     except InvalidConfigs as error:
         return Outcome(error.errors, broken=True)
     counts = {"files": found.files, "services": found.services, "instances": found.instances}

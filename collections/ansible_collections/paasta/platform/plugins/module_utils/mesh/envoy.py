@@ -184,9 +184,9 @@ def _http_proxy(name: str, namespace: JsonObject) -> JsonObject:
 def _routes(name: str, namespace: JsonObject) -> list[JsonObject]:
     """The paths with a time-out of their own, the longest first, then everything else."""
     special = sorted(namespace["endpoint_timeouts"].items(), key=lambda item: (-len(item[0]), item[0]))
-    return [
-        _route(name, namespace, path, milliseconds) for path, milliseconds in special if path != "/"
-    ] + [_route(name, namespace, "/", namespace["endpoint_timeouts"].get("/", namespace["timeout_server_ms"]))]
+    return [_route(name, namespace, path, milliseconds) for path, milliseconds in special if path != "/"] + [
+        _route(name, namespace, "/", namespace["endpoint_timeouts"].get("/", namespace["timeout_server_ms"]))
+    ]
 
 
 def _route(name: str, namespace: JsonObject, path: str, timeout_ms: int) -> JsonObject:

@@ -84,8 +84,8 @@ class Run:
         self._check_mode = check_mode
         self._diff = diff
         self._cleartexts = cleartexts
-        secrets = not args["only"] or any(plan["secrets"] for plan in self._plan["instances"].values())
-        self._live = self._look(secrets=secrets)
+        with_secrets = not args["only"] or any(plan["secrets"] for plan in self._plan["instances"].values())
+        self._live = self._look(secrets=with_secrets)
         self._writer = Writer(api, self._live, check, dry_run=check_mode, force=args["force_conflicts"], brief=not diff)
         self._deploy = Deploy(api, self._live, self._writer, self._plan, None if check_mode else cleartexts, diff=diff)
         self._works: list[Work] = []

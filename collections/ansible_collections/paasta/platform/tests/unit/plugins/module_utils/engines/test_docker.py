@@ -94,7 +94,11 @@ def test_commands(tmp_path: Path, keys: str, entrypoint: list[str] | None, argum
     [
         ("", "", ["NONE"]),
         ("", "main: {proxy_port: 20001}", ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8888/status"]),
-        (", healthcheck_mode: http, healthcheck_uri: /up", "", ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8888/up"]),
+        (
+            ", healthcheck_mode: http, healthcheck_uri: /up",
+            "",
+            ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8888/up"],
+        ),
         (", healthcheck_mode: tcp", "", ["nc", "127.0.0.1", "8888", "-e", "/.paasta/busybox", "true"]),
         (", healthcheck_mode: cmd, healthcheck_cmd: 'test -f /up'", "", ["/bin/sh", "-c", "test -f /up"]),
     ],

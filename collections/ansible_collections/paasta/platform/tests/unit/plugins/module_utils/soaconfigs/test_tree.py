@@ -233,7 +233,7 @@ def test_all_mistakes_of_all_files_at_once(soa: Soa) -> None:
     )
     assert errors(root) == [
         "api/deploy.yaml:1:12: pipeline[0]: needs at least one of step, parallel",
-        'api/deploy.yaml:1:13: pipeline[0].stp: unknown key (a string); did you mean step?',
+        "api/deploy.yaml:1:13: pipeline[0].stp: unknown key (a string); did you mean step?",
         "api/eks-prod.yaml:2:2: is not valid YAML: while parsing a block mapping, did not find expected key",
         "web/deployments.json:1:2: is not valid JSON: Expecting property name enclosed in double quotes",
         "web/kubernetes-prod.yaml:2:3: main.cpu: unknown key (value 1); did you mean cpus?",
@@ -270,7 +270,7 @@ def test_warnings(soa: Soa) -> None:
         "web/monitoring.yaml: is missing; write one with a team, or nobody is told of problems",
         "web/service.yaml: description is missing; PaaSTA requires it of every service",
         "web/service.yaml: external_link is missing; PaaSTA requires it of every service",
-        'web/service.yaml:1:1: descripton: unknown key (a string); did you mean description?',
+        "web/service.yaml:1:1: descripton: unknown key (a string); did you mean description?",
     ]
 
 
