@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long it takes to bring a thousand instances to Kubernetes, beside what else would apply the same manifests.
 
-    .venv/bin/python benchmarks/kubernetes.py [--instances 1000] [--rounds 2] [--controllers] [--skip-loop]
+    .venv/bin/python benchmarks/kubernetes.py [--instances 1000] [--rounds 2] [--no-controllers] [--skip-loop] [--quick]
 
 Writes soa-configs of services with ten instances each, every one a Deployment with a HorizontalPodAutoscaler and a
 PodDisruptionBudget, and measures on a real API server of this machine:
