@@ -256,5 +256,5 @@ def _kept(answer: http.client.HTTPResponse) -> dict[str, str]:
     return {
         name: value
         for name, value in answer.headers.items()
-        if name in ("Audit-Id", "Retry-After", "Warning") or name.startswith("X-Kubernetes-Pf-")
+        if name in ("Audit-Id", "Content-Encoding", "Retry-After", "Warning") or name.startswith("X-Kubernetes-Pf-")
     }

@@ -17,6 +17,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes
 
 from . import diffs, fields, kinds
 from .api import Api
+from .desired import REPLICAS_FIELD, as_it_is, merge_patch, sha_labels, with_replicas, with_template_sha, without
 from .errors import ApiError
 from .fields import MANAGER, Change
 from .live import WORKLOADS, Live, Manifest
@@ -25,7 +26,6 @@ from .live import WORKLOADS, Live, Manifest
 AUTOSCALER = "kube-controller-manager"
 
 _REPLICAS = ("spec", "replicas")
-_REPLICAS_FIELD = "f:replicas"
 
 #: What others label and annotate as well, for their own purposes: never made ours as a whole.
 _OF_MANY = ("Namespace", "ServiceAccount")
@@ -112,7 +112,7 @@ class Writer:
             if manifest["kind"] not in _OF_MANY:
                 return self._adopt(manifest, before, plan)
             mine = {}
-        desired = _as_it_is(manifest, before, mine, plan)
+        desired = as_it_is(manifest, before, mine, plan)
         changes = fields.differences(desired, before, mine)
         if not changes:
             return Outcome("unchanged", before, before, fields.foreign(before))
@@ -126,7 +126,7 @@ class Writer:
         mine = fields.ours(before) if before is not None else None
         if before is not None and self._only_has_to_be_there(manifest):
             return Outcome("unchanged", before, before)
-        if before is None or mine is None or fields.differences(_as_it_is(manifest, before, mine, plan), before, mine):
+        if before is None or mine is None or fields.differences(as_it_is(manifest, before, mine, plan), before, mine):
             return None
         return Outcome("unchanged", before, before, fields.foreign(before))
 
@@ -145,7 +145,7 @@ class Writer:
         self._check()
         previous: Manifest = fields.owned(before, mine)
         if _owns_replicas(after) and not _owns_replicas(before):
-            previous = _with_replicas(previous, before["spec"].get("replicas", 1))
+            previous = with_replicas(previous, before["spec"].get("replicas", 1))
         return self._api.apply(previous, manager=MANAGER, force=True)
 
     def delete(self, found: Manifest, *, gone: bool = False) -> None:
@@ -207,7 +207,7 @@ class Writer:
 
     def _create(self, manifest: Manifest, plan: Mapping[str, Any] | None) -> Outcome:
         if plan and manifest["kind"] in WORKLOADS and "replicas" not in manifest["spec"]:
-            manifest = _with_replicas(manifest, plan["replicas"])
+            manifest = with_replicas(manifest, plan["replicas"])
         if self.dry_run and self._new_namespace(manifest):
             # The server cannot say what it would make of it: its namespace is not there yet.
             return Outcome("created", None, manifest)
@@ -236,7 +236,7 @@ class Writer:
             if {field for field, _manager in found} == {".".join(_REPLICAS)} and plan:
                 if plan["autoscaling"]:
                     # It has scaled since we looked: how many is its decision.
-                    desired = _with_replicas(desired, None)
+                    desired = with_replicas(desired, None)
                     return self._api.apply(desired, manager=MANAGER, dry_run=self.dry_run)
                 if {manager for _field, manager in found} == {AUTOSCALER}:
                     # Of an autoscaler that this instance no longer has.
@@ -250,7 +250,7 @@ class Writer:
         """
         taken = fields.taken_over(before)
         theirs = taken[-1]["fieldsV1"]
-        manifest = _as_it_is(manifest, before, theirs, plan)
+        manifest = as_it_is(manifest, before, theirs, plan)
         manifest = self._with_sha_of(manifest, before, theirs)
         if self.dry_run:
             return Outcome("adopted", before, self._try_adoption(manifest, before, theirs))
@@ -260,10 +260,10 @@ class Writer:
 
     def _with_sha_of(self, manifest: Manifest, before: Manifest, theirs: Mapping[str, Any]) -> Manifest:
         """With the config sha of the pods that are there, if that alone would replace them."""
-        names = _sha_labels(manifest)
+        names = sha_labels(manifest)
         if not names:
             return manifest
-        candidate = _with_template_sha(manifest, before, names)
+        candidate = with_template_sha(manifest, before, names)
         after = self._try_adoption(candidate, before, theirs)
         return candidate if after["spec"]["template"] == before["spec"]["template"] else manifest
 
@@ -297,13 +297,13 @@ class Writer:
         gone = [change.path for change in fields.differences(manifest, before, theirs) if change.after is None]
         wanted = self._api.apply(manifest, manager=MANAGER, force=True, dry_run=True)
         for path in gone:
-            wanted = _drop(wanted, path)
+            wanted = without(wanted, path)
         return self._api.request(
             "PATCH",
             kinds.path(manifest),
             query={"fieldManager": MANAGER, "dryRun": "All"},
             content_type="application/merge-patch+json",
-            body=_merge_patch(diffs.clean(before), diffs.clean(wanted)),
+            body=merge_patch(diffs.clean(before), diffs.clean(wanted)),
         )
 
 
@@ -316,78 +316,8 @@ def describe(manifest: Manifest) -> str:
     )
 
 
-def _as_it_is(
-    manifest: Manifest, before: Manifest, mine: Mapping[str, Any], plan: Mapping[str, Any] | None
-) -> Manifest:
-    """The manifest with what the workload that is there decides for itself.
-
-    * An autoscaled one keeps its replicas. Where the field is still ours it has to be sent, or the server would set it
-      to its default, one, in the middle of the day.
-    * Pods that were adopted, or made before a change of the hash alone, keep their config sha as long as the
-      workload's own says that it is of the same configuration.
-    """
-    if manifest["kind"] not in WORKLOADS or plan is None:
-        return manifest
-    if plan["autoscaling"] and _REPLICAS_FIELD in mine.get("f:spec", {}):
-        bounds = plan["autoscaling"]
-        replicas = before["spec"].get("replicas", 1)
-        manifest = _with_replicas(manifest, min(max(replicas, bounds["min"]), bounds["max"]))
-    labels, there = manifest["metadata"].get("labels") or {}, before["metadata"].get("labels") or {}
-    names = _sha_labels(manifest)
-    if names and all(labels[name] == there.get(name) for name in names if name in labels):
-        manifest = _with_template_sha(manifest, before, names)
-    return manifest
-
-
-def _sha_labels(manifest: Manifest) -> list[str]:
-    """The labels of a workload's pods that have the config sha: ours, and the one of old PaaSTA."""
-    if manifest["kind"] not in WORKLOADS:
-        return []
-    return [name for name in manifest["spec"]["template"]["metadata"]["labels"] if name.endswith("config_sha")]
-
-
-def _with_template_sha(manifest: Manifest, before: Manifest, names: list[str]) -> Manifest:
-    there = before["spec"]["template"]["metadata"].get("labels") or {}
-    kept = {name: there[name] for name in names if name in there}
-    template = manifest["spec"]["template"]
-    metadata = {**template["metadata"], "labels": {**template["metadata"]["labels"], **kept}}
-    return {**manifest, "spec": {**manifest["spec"], "template": {**template, "metadata": metadata}}}
-
-
 def _owns_replicas(workload: Manifest) -> bool:
-    return _REPLICAS_FIELD in (fields.ours(workload) or {}).get("f:spec", {})
-
-
-def _with_replicas(manifest: Manifest, replicas: int | None) -> Manifest:
-    spec = {name: value for name, value in manifest["spec"].items() if name != "replicas"}
-    if replicas is not None:
-        spec["replicas"] = replicas
-    return {**manifest, "spec": spec}
-
-
-def _merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7386) from one to the other."""
-    patch: dict[str, Any] = {name: None for name in before if name not in after}
-    for name, value in after.items():
-        old = before.get(name)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            if below := _merge_patch(old, value):
-                patch[name] = below
-        elif value != old:
-            patch[name] = value
-    return patch
-
-
-def _drop(value: Any, path: fields.Path) -> Any:
-    if isinstance(value, Mapping):
-        if len(path) == 1:
-            return {name: item for name, item in value.items() if name != path[0]}
-        return {name: _drop(item, path[1:]) if name == path[0] else item for name, item in value.items()}
-    if isinstance(value, list):
-        if len(path) == 1:
-            return [item for item in value if f"[{fields.label(item)}]" != path[0]]
-        return [_drop(item, path[1:]) if f"[{fields.label(item)}]" == path[0] else item for item in value]
-    return value
+    return REPLICAS_FIELD in (fields.ours(workload) or {}).get("f:spec", {})
 
 
 def _explain(desired: Manifest, before: Manifest, found: list[tuple[str, str]]) -> str:
