@@ -31,9 +31,6 @@ _TELL = 0.5
 #: Reasons that a row has.
 _REASONS = 5
 
-#: Kinds of shared objects in the order in which others need them.
-_FIRST = "Namespace"
-
 
 @dataclass(slots=True)
 class Work:
@@ -61,19 +58,6 @@ class Work:
         """What differed from the plan, for people."""
         more = len(self.reasons) - _REASONS
         return "; ".join([*self.reasons[:_REASONS], *([f"{more} more"] if more > 0 else [])])
-
-    @property
-    def new_version(self) -> bool:
-        """Whether pods of another image start."""
-        return self.before is None or any(
-            label(self.before, name) != (self.plan[name] or "") for name in ("git_sha", "image_version")
-        )
-
-
-def label(workload: Manifest, name: str) -> str:
-    """A label of ours by its short name, whatever the prefix."""
-    labels = workload["metadata"].get("labels") or {}
-    return next((str(value) for key, value in labels.items() if key.endswith(f"/{name}")), "")
 
 
 class Deploy:
@@ -113,28 +97,40 @@ class Deploy:
         for id, plan in sorted(self._plan["instances"].items()):
             workload = next(one for one in plan["objects"] if one["kind"] in WORKLOADS)
             found.append(Work(id, plan, Difference(id), before=self._live.get(workload)))
-        return sorted(found, key=lambda work: not work.new_version)
+        return sorted(found, key=lambda work: not self._is_new_version(work))
 
-    def write_shared(self, works: Iterable[Work], entries: Mapping[tuple[str, str], secrets.Entry]) -> None:
-        """Namespaces, then what is in them for all, then Secrets; an instance whose part fails is not written."""
+    def _is_new_version(self, work: Work) -> bool:
+        """Whether pods of another image start."""
+        before = work.before
+        return before is None or any(
+            self._live.label(before, name) != (work.plan[name] or "") for name in ("git_sha", "image_version")
+        )
+
+    def write_shared(self, works: Iterable[Work]) -> None:
+        """Namespaces, then what is in them for all; an instance whose part fails is not written."""
         needed: dict[str, list[Work]] = {}
         for work in works:
             for reference in work.plan["needs"]:
                 needed.setdefault(reference, []).append(work)
-        first = [name for name in self._plan["shared"] if self._plan["shared"][name]["kind"] == _FIRST]
-        rest = [name for name in self._plan["shared"] if name not in first]
+        shared = self._plan["shared"]
+        first = [name for name in shared if shared[name]["kind"] == "Namespace"]
+        rest = [name for name in shared if name not in first]
         for names in (first, rest):
-            manifests = [self._plan["shared"][name] for name in names]
-            for name, outcome in zip(names, self._write_all(manifests), strict=True):
-                self._note_shared(self._plan["shared"][name], outcome, needed.get(name, ()))
-        keys = secrets.differing(entries, self._live)
-        manifests = [secrets.manifest(key, entries[key], self._live, self._cleartexts) for key in keys]
-        by_secret: dict[tuple[str, str], list[Work]] = {}
+            outcomes = self._write_all([shared[name] for name in names])
+            for name, outcome in zip(names, outcomes, strict=True):
+                self._note_shared(shared[name], outcome, needed.get(name, ()))
+
+    def write_secrets(self, works: Iterable[Work], entries: Mapping[tuple[str, str], secrets.Entry]) -> None:
+        """The Secrets that have to be written, by namespace and name; an instance whose Secret fails is not written."""
+        users: dict[tuple[str, str], list[Work]] = {}
         for work in works:
             for entry in work.plan["secrets"]:
-                by_secret.setdefault((work.plan["namespace"], entry["object"]), []).append(work)
-        for key, manifest, outcome in zip(keys, manifests, self._write_all(manifests), strict=True):
-            self._note_shared(manifest, outcome, by_secret.get(key, ()))
+                users.setdefault((work.plan["namespace"], entry["object"]), []).append(work)
+        manifests: list[Manifest] = [
+            secrets.manifest(key, entry, self._live, self._cleartexts) for key, entry in entries.items()
+        ]
+        for key, manifest, outcome in zip(entries, manifests, self._write_all(manifests), strict=True):
+            self._note_shared(manifest, outcome, users.get(key, ()))
 
     def _write_all(self, manifests: list[Manifest]) -> list[Outcome | Exception]:
         """Objects that need no order among them."""

@@ -23,12 +23,12 @@ from . import fields, rows, secrets
 from .access import NoAccess
 from .api import Api
 from .connection import connected, without_credentials
-from .deploy import Deploy, Work, label
+from .deploy import Deploy, Work
 from .errors import ApiError, Unreachable
 from .lease import Busy, Lease
 from .live import Live, Manifest, look
 from .prune import Removals, TooMany, decide
-from .readiness import Target, state
+from .readiness import Target, short, state, version
 from .rollout import Rollout
 from .row import OF_A_DEPLOY, brief
 from .writer import Writer, describe
@@ -106,11 +106,11 @@ class Run:
         )
         self._announce(removals)
         self._works = self._deploy.works()
-        entries = secrets.wanted(self._plan["instances"].values())
+        entries = secrets.differing(self._plan["instances"].values(), self._live)
         if not self._check_mode:
-            differing = secrets.differing(entries, self._live)
-            self._cleartexts.prepare(secrets.secret_ref(entries[key]) for key in differing)
-        self._deploy.write_shared(self._works, entries)
+            self._cleartexts.prepare(map(secrets.secret_ref, entries.values()))
+        self._deploy.write_shared(self._works)
+        self._deploy.write_secrets(self._works, entries)
         self._deploy.write(self._works, removals)
         failures = self._wait(self._targets()) if args["wait"] and not self._check_mode else {}
         for work in self._works:
@@ -134,10 +134,32 @@ class Run:
         for work in self._works:
             if work.error or work.after is None:
                 continue
-            target = _target(work)
+            target = self._target(work)
             if work.after is not work.before or not state(work.after, target).done:
                 targets.append(target)
         return targets
+
+    def _target(self, work: Work, of: Manifest | None = None) -> Target:
+        """What to wait for.
+
+        :param of: the workload whose version is wanted, when it is not that of the plan.
+        """
+        plan, workload = work.plan, work.after or {}
+        # That of the pods: those that were adopted keep the config sha they have.
+        git_sha, config_sha = version(workload if of is None else of, self._plan["prefix"])
+        return Target(
+            id=work.id,
+            namespace=plan["namespace"],
+            name=plan["name"],
+            kind=plan["kind"],
+            generation=workload["metadata"].get("generation", 0),
+            git_sha=git_sha,
+            config_sha=config_sha,
+            replicas=plan["replicas"],
+            autoscaling=plan["autoscaling"],
+            margin=plan["bounce_margin_factor"],
+            bounce_method=plan["bounce_method"],
+        )
 
     def _wait(self, targets: list[Target]) -> dict[str, str]:
         """Wait for all; the reason by id for those that did not get there."""
@@ -163,23 +185,25 @@ class Run:
             mine = fields.ours(work.before) if work.before else None
             if work.id not in failures or work.before is None or mine is None or work.after is work.before:
                 continue
-            emit("step", subject=work.id, text=f"rolling back to {label(work.before, 'git_sha')[:8]}")
+            emit(
+                "step", subject=work.id, text=f"rolling back to {short(version(work.before, self._plan['prefix'])[0])}"
+            )
             try:
                 work.after = self._writer.restore(work.before, mine, work.after or work.before)
             except ApiError as error:
                 work.error += f"\nIt could not be rolled back: {error}"
                 continue
-            targets.append(_target(work, of=work.before))
+            targets.append(self._target(work, of=work.before))
         again = self._wait(targets)
         for target in targets:
             work = next(work for work in self._works if work.id == target.id)
-            version = f"{target.git_sha[:8]}, {target.config_sha}"
+            what = f"{short(target.git_sha)}, {target.config_sha}"
             if text := again.get(work.id):
-                work.error += f"\nIt was rolled back to {version}, which does not get ready either: {text}"
+                work.error += f"\nIt was rolled back to {what}, which does not get ready either: {text}"
                 continue
             self._rolled_back.append(work.id)
             work.error += (
-                f"\nIt was rolled back to {version}, which is ready. Mark that version (playbooks/rollback.yml) or put "
+                f"\nIt was rolled back to {what}, which is ready. Mark that version (playbooks/rollback.yml) or put "
                 "soa-configs back, or the next deploy tries again"
             )
 
@@ -203,7 +227,7 @@ class Run:
 
     def _is_done(self, work: Work) -> bool:
         """Whether the new workload serves, so that the one it replaces may go. With ``wait`` it was waited for."""
-        return bool(self._args["wait"]) or (work.after is not None and state(work.after, _target(work)).done)
+        return bool(self._args["wait"]) or (work.after is not None and state(work.after, self._target(work)).done)
 
     def _result(self) -> dict[str, Any]:
         changed = self._deploy.changed or bool(self._removed) or any(work.changed for work in self._works)
@@ -249,26 +273,3 @@ class Run:
             before = "".join(f"{name}\n" for name in sorted(self._removed))
             shown.append({"before_header": "removed", "after_header": "removed", "before": before, "after": ""})
         return shown
-
-
-def _target(work: Work, of: Manifest | None = None) -> Target:
-    """What to wait for.
-
-    :param of: the workload whose version is wanted, when it is not that of the plan.
-    """
-    plan, workload = work.plan, work.after or {}
-    wanted = workload if of is None else of
-    return Target(
-        id=work.id,
-        namespace=plan["namespace"],
-        name=plan["name"],
-        kind=plan["kind"],
-        generation=workload["metadata"].get("generation", 0),
-        git_sha=label(wanted, "git_sha"),
-        # Of its pods: those that were adopted keep the one they have.
-        config_sha=label({"metadata": wanted["spec"]["template"]["metadata"]}, "config_sha"),
-        replicas=plan["replicas"],
-        autoscaling=plan["autoscaling"],
-        margin=plan["bounce_margin_factor"],
-        bounce_method=plan["bounce_method"],
-    )

@@ -26,9 +26,10 @@ def wanted(instances: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Entr
     return {(plan["namespace"], entry["object"]): entry for plan in instances for entry in plan["secrets"]}
 
 
-def differing(entries: Mapping[tuple[str, str], Entry], live: Live) -> list[tuple[str, str]]:
-    """Those that have to be written."""
-    return [key for key, entry in sorted(entries.items()) if not _is_current(entry, _found(key, live), live)]
+def differing(instances: Iterable[Mapping[str, Any]], live: Live) -> dict[tuple[str, str], Entry]:
+    """Those of :func:`wanted` that have to be written."""
+    entries = sorted(wanted(instances).items())
+    return {key: entry for key, entry in entries if not _is_current(entry, _found(key, live), live)}
 
 
 def secret_ref(entry: Entry) -> SecretRef:
