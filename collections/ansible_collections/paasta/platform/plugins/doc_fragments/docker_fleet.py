@@ -23,18 +23,6 @@ options:
     description: The mesh's namespaces, as M(paasta.platform.plan) has them in C(mesh.namespaces).
     type: dict
     default: {}
-  only:
-    description:
-      - Services and instances that this run is about, as M(paasta.platform.plan) has them in C(only).
-      - Empty means all. What is not selected is neither changed nor pruned.
-    type: list
-    elements: str
-    default: []
-  undeployed:
-    description: Instances that are declared and have no deployment; what runs of them is left alone.
-    type: list
-    elements: str
-    default: []
   hosts:
     description: The hosts of the group; see P(paasta.platform.docker_hosts#filter).
     type: list

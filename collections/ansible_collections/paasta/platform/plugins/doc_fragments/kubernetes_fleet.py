@@ -17,16 +17,4 @@ options:
     description: What should run, as M(paasta.platform.plan) has it in C(kubernetes), JSON text or what it means.
     type: dict
     required: true
-  only:
-    description:
-      - Services and instances that this run is about, as M(paasta.platform.plan) has them in C(only).
-      - Empty means all. What is not selected is neither changed nor pruned.
-    type: list
-    elements: str
-    default: []
-  undeployed:
-    description: Instances that are declared and have no deployment; what runs of them is left alone.
-    type: list
-    elements: str
-    default: []
 """

@@ -21,6 +21,7 @@ description:
     finished by the next; of two runs for one cluster the second waits.
 extends_documentation_fragment:
   - paasta.platform.docker_fleet
+  - paasta.platform.selection
   - paasta.platform.secret_providers
   - paasta.platform.attributes
 options:

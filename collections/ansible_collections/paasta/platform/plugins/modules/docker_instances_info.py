@@ -15,6 +15,7 @@ description:
     without being in it. Changes nothing.
 extends_documentation_fragment:
   - paasta.platform.docker_fleet
+  - paasta.platform.selection
   - paasta.platform.attributes
   - paasta.platform.attributes.looks
 seealso:

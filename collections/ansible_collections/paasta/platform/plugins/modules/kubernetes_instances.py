@@ -23,6 +23,7 @@ description:
     one cluster the second waits for the Lease of the first.
 extends_documentation_fragment:
   - paasta.platform.kubernetes_fleet
+  - paasta.platform.selection
   - paasta.platform.kubernetes_auth
   - paasta.platform.secret_providers
   - paasta.platform.attributes

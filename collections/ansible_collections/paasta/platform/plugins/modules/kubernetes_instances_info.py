@@ -16,6 +16,7 @@ description:
   - Asks the API server for each kind of object once, whatever the number of instances.
 extends_documentation_fragment:
   - paasta.platform.kubernetes_fleet
+  - paasta.platform.selection
   - paasta.platform.kubernetes_auth
   - paasta.platform.attributes
   - paasta.platform.attributes.looks
