@@ -161,7 +161,9 @@ def test_a_pod_that_fits_nowhere(shop: Shop) -> None:
         conditions = [condition for pod in shop.pods() for condition in pod["status"].get("conditions", [])]
         return "".join(condition.get("message", "") for condition in conditions)
 
-    shop.until("the scheduler's word", lambda: "Insufficient cpu" in reason())
+    shop.until("the scheduler's word", lambda: bool(reason()))
+    assert "Insufficient cpu" in reason()
+    assert not [pod for pod in shop.pods() if pod["spec"].get("nodeName")]
 
 
 def test_a_pod_that_takes_its_time_to_end(shop: Shop, kubelet: TestKubelet) -> None:

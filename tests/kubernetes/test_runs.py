@@ -145,8 +145,11 @@ def test_the_lease_of_a_killed_run_is_taken_over_when_it_has_expired(
         "metadata": {"name": f"deploy-{cluster.name}"},
         "spec": {"holderIdentity": "killed/1", "leaseDurationSeconds": 2},
     }
-    control_plane.admin.create("/apis/coordination.k8s.io/v1/namespaces/paasta/leases", lease)
-    deploys.deployed(lock_timeout=20)
+    path = "/apis/coordination.k8s.io/v1/namespaces/paasta/leases"
+    control_plane.admin.create(path, lease)
+    assert deploys.deployed(lock_timeout=20)["changed"] is True
+    found = control_plane.admin.get(f"{path}/deploy-{cluster.name}")
+    assert found["spec"].get("holderIdentity", "") == "", "given back"
 
 
 def test_what_a_killed_run_has_begun_is_finished_by_the_next(

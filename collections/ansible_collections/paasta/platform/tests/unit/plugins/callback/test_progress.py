@@ -50,8 +50,9 @@ def test_rows_of_the_same_instance_on_two_engines_are_both_kept() -> None:
     assert [line.split()[1:3] for line in lines] == [["docker", "1/1"], ["kubernetes", "1/1"]]
 
 
-def test_without_a_listener_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_listener_nothing_happens(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
     emit("step", subject="web.main", text="starts")
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "/nonexistent/socket")
     emit("step", subject="web.main", text="starts")
+    assert capfd.readouterr() == ("", "")

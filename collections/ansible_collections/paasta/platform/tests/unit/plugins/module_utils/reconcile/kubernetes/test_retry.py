@@ -82,6 +82,9 @@ def test_changes_are_spread_evenly(clock: SimpleNamespace) -> None:
 
 
 def test_no_rate_is_no_wait(clock: SimpleNamespace) -> None:
+    slept: list[float] = []
+    clock.sleep = slept.append
     pace = retry.Pace(None)
     for _each in itertools.repeat(None, 3):
         pace.wait()
+    assert slept == []
