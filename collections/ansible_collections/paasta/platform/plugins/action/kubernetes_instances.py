@@ -1,13 +1,15 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""The module of the same name, in the controller's own process; its imports are shared by every task."""
+"""The module of the same name, in the controller's own process.
+
+Ansible loads the action of a task that is skipped as well: what Kubernetes needs is imported by who uses it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.arguments import ARGUMENTS
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.instances import run
 from ansible_collections.paasta.platform.plugins.plugin_utils.bulk_action import BulkAction
 from ansible_collections.paasta.platform.plugins.plugin_utils.secrets import providers
 
@@ -16,5 +18,7 @@ class ActionModule(BulkAction):
     argument_spec = ARGUMENTS
 
     def run_local(self, args: dict[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]:
+        from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernetes.instances import run
+
         with providers(self, args) as found:
             return run(args, check_mode, diff, found)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import collector
 from .engines import docker
 from .engines.errors import CannotRender
 from .engines.kubernetes import facts as kubernetes_facts
 from .engines.kubernetes import render as kubernetes
 from .engines.kubernetes import shared as kubernetes_shared
 from .mesh import envoy
-from .soaconfigs import cache, collector
+from .soaconfigs import cache
 from .soaconfigs.errors import InvalidConfigs, did_you_mean
 from .soaconfigs.model import ClusterConfig, Instance
 from .soaconfigs.settings import InvalidSettings, Settings, bind

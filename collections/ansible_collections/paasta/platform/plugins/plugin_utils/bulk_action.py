@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
+from ansible_collections.paasta.platform.plugins.module_utils import collector
 
 
 class BulkAction(ActionBase):
@@ -47,9 +48,10 @@ class BulkAction(ActionBase):
         if not self._runs_on_controller():
             result.update(self._execute_module(task_vars=task_vars, wrap_async=bool(self._task.async_val)))
             return result
-        # Arguments are tagged subclasses of str, dict and list (ansible-core 2.19); the work gets the plain types.
-        arguments = json.loads(json.dumps(self._task.args, default=str))
-        validation = ArgumentSpecValidator(self.argument_spec, **self.constraints).validate(arguments)
+        with collector.paused(freeze=True):
+            # Arguments are tagged subclasses of str, dict and list (ansible-core 2.19); the work gets the plain types.
+            arguments = json.loads(json.dumps(self._task.args, default=str))
+            validation = ArgumentSpecValidator(self.argument_spec, **self.constraints).validate(arguments)
         if validation.error_messages:
             message = "; ".join(validation.error_messages)
             outcome: dict[str, Any] = {"failed": True, "msg": message}

@@ -17,7 +17,8 @@ from ansible.module_utils.basic import missing_required_lib
 # What is imported → what it is called on PyPI. urllib3 comes with requests.
 DOCKER = MappingProxyType({"docker": "docker", "requests": "requests", "yaml": "PyYAML"})
 
-# urllib3 comes with kubernetes, which itself is imported only for a kubeconfig: that takes a third of a second.
+# urllib3 comes with kubernetes, which itself is imported only for a kubeconfig that is not plain: it takes a third of
+# a second.
 KUBERNETES = MappingProxyType({"urllib3": "kubernetes", "yaml": "PyYAML"})
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from ansible_collections.paasta.platform.plugins.module_utils import collector
+
 from . import cache as results
-from . import collector
 from .errors import InvalidConfigs
 from .files import SoaDir
 from .model import ClusterConfig

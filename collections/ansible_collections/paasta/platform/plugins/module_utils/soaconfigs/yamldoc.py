@@ -27,7 +27,8 @@ try:
 except ImportError as _error:  # on a managed host; the modules report it with missing_required_lib
     YAML_MISSING = str(_error)
 
-from . import collector
+from ansible_collections.paasta.platform.plugins.module_utils import collector
+
 from .errors import ConfigError
 from .model import KeyPath
 

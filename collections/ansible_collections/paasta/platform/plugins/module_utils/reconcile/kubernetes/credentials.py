@@ -1,8 +1,9 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the ``kubernetes`` package finds in a kubeconfig or in the pod it runs in.
+"""What a kubeconfig says, or the pod it runs in.
 
-It takes a third of a second to import, so this is asked only where the arguments do not say everything.
+The ``kubernetes`` package takes a third of a second to import, so it is asked only where neither the arguments nor a
+plain kubeconfig say everything.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 
 from .errors import NoAccess
+from .kubeconfig import NotPlain, plain
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -69,6 +71,9 @@ def find(given: Mapping[str, Any], directory: str) -> Found:
             f"{', '.join(paths)}: there is no such kubeconfig. Give `kubeconfig`, or `host` with `api_key` or "
             "`client_cert` and `client_key`, or set KUBECONFIG"
         )
+    if len(paths) == 1:
+        with suppress(NotPlain):
+            return Found(**plain(paths[0], context, directory))
     joined = os.pathsep.join(paths)
     return _load(joined, lambda kube, into: kube.load_kube_config(joined, client_configuration=into, **options))
 

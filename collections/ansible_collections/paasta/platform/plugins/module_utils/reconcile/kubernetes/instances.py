@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ansible_collections.paasta.platform.plugins.module_utils import collector
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
 
 from ..cleartext import Cleartexts, NoSecret
@@ -47,7 +48,10 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool, providers: Mappin
 def _run(args: Mapping[str, Any], check_mode: bool, diff: bool, cleartexts: Cleartexts) -> dict[str, Any]:
     try:
         with connected(args) as api, _lease(api, args, check_mode) as check:
-            return Run(api, args, check_mode, diff, check, cleartexts).run()
+            with collector.paused(freeze=True):
+                run = Run(api, args, check_mode, diff, check, cleartexts)
+                run.write()
+            return run.finish()
     except NoSecret as error:
         return {"failed": True, "msg": f"{error}\nNothing was touched"}
     except (NoAccess, ApiError, Busy, TooMany) as error:
@@ -89,6 +93,7 @@ class Run:
         self._writer = Writer(api, self._live, check, dry_run=check_mode, force=args["force_conflicts"], brief=not diff)
         self._deploy = Deploy(api, self._live, self._writer, self._plan, None if check_mode else cleartexts, diff=diff)
         self._works: list[Work] = []
+        self._removals = Removals()
         # The workloads that were waited for, as they were seen last.
         self._observed: dict[str, Manifest | None] = {}
         self._removed: list[str] = []
@@ -98,27 +103,35 @@ class Run:
         emit("step", subject=f"cluster {self._args['cluster']}", text="listing what is there")
         return look(self._api, self._plan["prefix"], self._args["cluster"], self._args["only"], secrets)
 
-    def run(self) -> dict[str, Any]:
-        """Everything after the Lease; returns the module's result."""
+    def write(self) -> None:
+        """Decide what goes, and bring all that the plan has to the plan.
+
+        :raises TooMany: so much would be removed that it has to be asked for.
+        :raises NoSecret: one cannot be decrypted; nothing has been touched then.
+        """
         args = self._args
-        removals = decide(
+        self._removals = decide(
             self._plan, self._live, only=args["only"], undeployed=args["undeployed"], guard=args["prune_guard"]
         )
-        self._announce(removals)
+        self._announce(self._removals)
         self._works = self._deploy.works()
         entries = secrets.differing(self._plan["instances"].values(), self._live)
         if not self._check_mode:
             self._cleartexts.prepare(map(secrets.secret_ref, entries.values()))
         self._deploy.write_shared(self._works)
         self._deploy.write_secrets(self._works, entries)
-        self._deploy.write(self._works, removals)
+        self._deploy.write(self._works, self._removals)
+
+    def finish(self) -> dict[str, Any]:
+        """Wait for what was written, put back what failed, remove what is not declared; returns the module's result."""
+        args = self._args
         failures = self._wait(self._targets()) if args["wait"] and not self._check_mode else {}
         for work in self._works:
             if text := failures.get(work.id):
                 work.error = text
         if args["rollback"]:
             self._roll_back(failures)
-        self._remove(removals)
+        self._remove(self._removals)
         return self._result()
 
     def _announce(self, removals: Removals) -> None:
