@@ -28,7 +28,6 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets 
     Reencrypted,
     SecretError,
 )
-from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_vault import opened
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.secrets import (
     ANSIBLE_VAULT,
     LOOKUP,
@@ -59,6 +58,12 @@ def providers(
     found: dict[str, Provider] = {ANSIBLE_VAULT: AnsibleVault(action._loader._vault, vault_id)}
     if args["lookup"]:
         found[LOOKUP] = Lookup(action, **args["lookup"])
+    if not args["vault"]:
+        yield found
+        return
+    # With its HTTP library it takes as long to import as a small deploy's plan takes to render.
+    from ansible_collections.paasta.platform.plugins.module_utils.reconcile.secrets_vault import opened
+
     with opened(args) as vault:
         yield {**found, **vault}
 
