@@ -24,9 +24,10 @@ controllers have come to rest. An object of every kind is applied before, so tha
 first time. Afterwards the objects are counted: everything is there, or nothing was measured. The best of the rounds
 counts, for whatever else a machine does only adds to a time.
 
-The last line is a JSON object. `over_bare_client` and `over_kubectl` are our time divided by theirs (below 1, we are
-faster), `loop_over_ours` is the loop's divided by ours, `noop_over_first` our second run's divided by our first,
-`peak_mib` the most memory that our processes had together, in either run.
+The last line is a JSON object. `over_bare_client` is our time from the start of ansible-playbook to the last apply,
+divided by the bare client's; `over_kubectl` our whole time divided by kubectl's (below 1, we are faster);
+`loop_over_ours` the loop's divided by ours; `noop_over_first` our second run's divided by our first; `peak_mib` the
+most memory that our processes had together, in either run.
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ from ansible_collections.paasta.platform.plugins.module_utils.reconcile.kubernet
 
 Manifest = dict[str, Any]
 SAMPLE = 30
+
+# What the playbook reports once all of it is written (reconcile/kubernetes/deploy.py).
+WRITTEN = "- cluster bench: compared "
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,8 @@ class Report:
         self._objects = objects
         self.seconds: dict[str, float] = {}
         self.peak_mib: dict[str, float] = {}
+        # Our time to the last apply.
+        self.applied = 0.0
 
     def add(self, name: str, seconds: float, done: clients.Done | None = None, note: str = "") -> None:
         self.seconds[name] = min(self.seconds.get(name, seconds), seconds)
@@ -146,7 +152,8 @@ def measure(work: Work, rounds: int, loop: bool, quick: bool) -> Report:
             check(found, work)
         with cluster(work) as found:
             first, again = deploy(work, found)
-            report.add("ours", first.seconds, first)
+            report.add("ours", first.seconds, first, note=f"{first.marked:.1f} s to the last apply")
+            report.applied = min(report.applied or first.marked, first.marked)
             report.add("no-op", again.seconds, again)
         if quick:
             continue
@@ -185,7 +192,9 @@ def deploy(work: Work, found: server.Server) -> tuple[clients.Done, clients.Done
         "-e",
         "wait=false",
     ]
-    first = clients.run(command, environment)
+    first = clients.run(command, environment, mark=WRITTEN)
+    if not first.marked:
+        sys.exit(f"it does not say when it has written all:\n{first.output[-4000:]}")
     check(found, work)
     found.rest()
     again = clients.run(command, environment)
@@ -211,7 +220,7 @@ def seconds_of_one(work: Work, found: server.Server) -> float:
 def summary(report: Report) -> dict[str, float | None]:
     seconds, ours = report.seconds, report.seconds["ours"]
     return {
-        "over_bare_client": round(ours / seconds["bare"], 2),
+        "over_bare_client": round(report.applied / seconds["bare"], 2),
         "over_kubectl": round(ours / seconds["kubectl"], 2) if "kubectl" in seconds else None,
         "loop_over_ours": round(seconds["loop"] / ours, 1) if "loop" in seconds else None,
         "noop_over_first": round(seconds["no-op"] / ours, 3),

@@ -63,30 +63,39 @@ class Done:
     cpu: float
     peak_mib: float
     output: str
+    marked: float = 0.0
 
 
-def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Done:
-    """Run a program to its end; its failure ends the benchmark."""
-    with tempfile.TemporaryFile() as output:
-        start = time.monotonic()
-        with subprocess.Popen(
-            [str(part) for part in command],
-            cwd=ROOT,
-            env={**_ENVIRONMENT, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process:
-            with Memory(process.pid) as memory:
-                # Like wait(), and says how much the largest of all its processes took.
-                _pid, status, usage = os.wait4(process.pid, 0)
-            seconds = time.monotonic() - start
-            process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read().decode(errors="replace")
+def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None, mark: str = "") -> Done:
+    """Run a program to its end; its failure ends the benchmark.
+
+    :param mark: what the line says whose time is ``Done.marked``.
+    """
+    start, marked = time.monotonic(), 0.0
+    lines = []
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env={**_ENVIRONMENT, "PYTHONUNBUFFERED": "1", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        with Memory(process.pid) as memory:
+            for line in process.stdout or ():
+                lines.append(line)
+                if mark and mark in line:
+                    marked = time.monotonic() - start
+            # Like wait(), and says how much the largest of all its processes took.
+            _pid, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+    text = "".join(lines)
     if process.returncode:
         sys.exit(f"{' '.join(map(str, command))}: exit status {process.returncode}\n{text[-4000:]}")
-    return Done(seconds, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss * 1024) / MIB, text)
+    peak = max(memory.peak, usage.ru_maxrss * 1024) / MIB
+    return Done(seconds, usage.ru_utime + usage.ru_stime, peak, text, marked)
 
 
 class Memory:
