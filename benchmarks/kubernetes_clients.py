@@ -99,7 +99,7 @@ def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = N
 
 
 class Memory:
-    """Looks twice a second at what a process and all below it take; pages that they share count once (PSS)."""
+    """Looks once a second at what a process and all below it take; pages that they share count once (PSS)."""
 
     def __init__(self, pid: int) -> None:
         self.peak = 0
@@ -116,7 +116,7 @@ class Memory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.5):
+        while not self._stop.wait(1.0):
             self.peak = max(self.peak, sum(map(_pss, _tree(self._pid))))
 
 
