@@ -14,8 +14,9 @@ author:
   - paasta contributors (@paasta)
 description:
   - Lists the node containers of one cluster, which the role C(node_containers) makes; stopped ones too.
-  - A container belongs to a cluster by its label C(paasta.cluster). Its inventory groups are in its label
-    C(paasta.groups), separated by commas.
+  - A container belongs to a cluster by its label C(paasta.cluster); its label C(paasta.kind) says whether it is a node
+    or the gateway.
+  - Which machine has which task is said here, by O(groups), as in every other inventory.
   - Without a Docker Engine, or without containers, the inventory is empty and that is no error, so that the play which
     makes the machines can start from it.
   - The Docker Engine is found as the C(docker) command finds it, by E(DOCKER_HOST) or at its usual socket.
@@ -43,17 +44,25 @@ options:
     description: Seconds to wait for an answer of the Docker Engine.
     type: int
     default: 10
+extends_documentation_fragment: [ansible.builtin.constructed]
 notes:
   - "Host variables: C(paasta_address) is the address in the cluster's network (empty if the machine is down),
     C(paasta_host_url) is how modules of this collection reach the machine, C(paasta_node_state) is the state of it,
-    C(paasta_registry_push) is the address on this machine at which the registry of the cluster takes images (only on
-    the registry's host)."
+    C(paasta_registry_push) is the address on this machine at which a registry in the machine takes images: only where
+    its port is published, and empty while the machine is down."
+  - "For O(groups): C(paasta_node_kind) is V(node) or V(gateway), C(paasta_node_number) is 1 for C(node1), 0 for the
+    gateway, and C(paasta_node_count) is how many nodes there are."
 """
 
 EXAMPLES = r"""
 # inventories/local/nodes.node_containers.yml
 plugin: paasta.platform.node_containers
 cluster: local
+groups:
+  docker_hosts: paasta_node_kind == 'node'
+  envoy: true
+  registry: paasta_node_number == 1
+  gateways: paasta_node_kind == 'gateway'
 ---
 # A second cluster beside it, whose gateway listens at another address of the loopback interface.
 plugin: paasta.platform.node_containers
@@ -74,41 +83,42 @@ else:
     DOCKER_IMPORT_ERROR = None
 
 from ansible.errors import AnsibleParserError
-from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
 if t.TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
     from ansible.parsing.dataloader import DataLoader
 
 LABEL_CLUSTER = "paasta.cluster"
-LABEL_GROUPS = "paasta.groups"
+LABEL_KIND = "paasta.kind"
 
 
 class Machine(t.NamedTuple):
     """One host of the inventory."""
 
     name: str
-    groups: tuple[str, ...]
-    variables: dict[str, str]
+    variables: dict[str, t.Any]
 
 
 def machine(container: dict[str, t.Any], cluster: str, host_network_address: str, registry_port: int) -> Machine:
     """The host that a container is, from the container as the Docker Engine describes it (C(docker inspect))."""
     full_name = container["Name"].lstrip("/")
     labels = container["Config"].get("Labels") or {}
-    groups = tuple(group.strip() for group in labels.get(LABEL_GROUPS, "").split(",") if group.strip())
     state = container["State"]["Status"]
-    variables = {
+    name = full_name.removeprefix(f"paasta-{cluster}-")
+    variables: dict[str, t.Any] = {
         "ansible_connection": "community.docker.docker",
         "ansible_host": full_name,
         "ansible_python_interpreter": "/usr/bin/python3",
         "paasta_address": _address(container, cluster, host_network_address) if state == "running" else "",
         "paasta_host_url": f"container://{full_name}",
+        "paasta_node_kind": labels.get(LABEL_KIND, ""),
+        "paasta_node_number": _number(name),
         "paasta_node_state": state,
     }
-    if "registry" in groups:
+    if f"{registry_port}/tcp" in (container["HostConfig"].get("PortBindings") or {}):
         variables["paasta_registry_push"] = _published(container, registry_port)
-    return Machine(full_name.removeprefix(f"paasta-{cluster}-"), groups, variables)
+    return Machine(name, variables)
 
 
 def machines(
@@ -116,6 +126,9 @@ def machines(
 ) -> list[Machine]:
     """The hosts that are a cluster's containers, in the order of their names with numbers read as numbers."""
     found = [machine(container, cluster, host_network_address, registry_port) for container in containers]
+    nodes = sum(one.variables["paasta_node_kind"] == "node" for one in found)
+    for one in found:
+        one.variables["paasta_node_count"] = nodes
     return sorted(found, key=lambda one: (one.name.rstrip("0123456789"), _number(one.name)))
 
 
@@ -152,7 +165,7 @@ def _engine_is_absent(error: BaseException) -> bool:
     return False
 
 
-class InventoryModule(BaseInventoryPlugin):
+class InventoryModule(BaseInventoryPlugin, Constructable):
     """Lists the containers and turns them into hosts."""
 
     NAME = "paasta.platform.node_containers"
@@ -171,11 +184,16 @@ class InventoryModule(BaseInventoryPlugin):
             self.get_option("registry_port"),
         ):
             inventory.add_host(one.name)
-            for group in one.groups:
-                inventory.add_group(group)
-                inventory.add_host(one.name, group=group)
             for key, value in one.variables.items():
                 inventory.set_variable(one.name, key, value)
+            self._constructed(one)
+
+    def _constructed(self, one: Machine) -> None:
+        """What the options of all inventories with constructed variables and groups say."""
+        strict = self.get_option("strict")
+        self._set_composite_vars(self.get_option("compose"), one.variables, one.name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), one.variables, one.name, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), one.variables, one.name, strict=strict)
 
     def _containers(self, cluster: str) -> list[dict[str, t.Any]]:
         if DOCKER_IMPORT_ERROR is not None:
