@@ -21,4 +21,10 @@ options:
     type: list
     elements: str
     default: []
+  elsewhere:
+    description:
+      - Instances that another engine is to run, by C(service.instance), as M(paasta.platform.plan) has them in
+        C(elsewhere), under the name of this engine.
+    type: dict
+    default: {}
 """

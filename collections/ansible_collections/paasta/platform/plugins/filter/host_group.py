@@ -30,7 +30,7 @@ def proxies(hostvars: Mapping[str, Any], names: list[str]) -> list[dict[str, str
     for name in names:
         variables = hostvars[name]
         admin = f"{variables.get('envoy_admin_address', '127.0.0.1')}:{variables.get('envoy_admin_port', 9901)}"
-        directory = f"{variables.get('envoy_config_dir', '/var/lib/envoy')}/eds"
+        directory = str(variables.get("envoy_config_dir", "/var/lib/envoy"))
         url = _needed(hostvars, name, "paasta_host_url")
         found.append({"name": str(name), "url": url, "admin": admin, "directory": directory})
     return found

@@ -16,6 +16,7 @@ from . import collector
 from .engines import docker
 from .engines.errors import CannotRender
 from .engines.kubernetes import facts as kubernetes_facts
+from .engines.kubernetes import names as kubernetes_names
 from .engines.kubernetes import render as kubernetes
 from .engines.kubernetes import shared as kubernetes_shared
 from .mesh import envoy
@@ -62,6 +63,7 @@ def run(args: Mapping[str, Any]) -> dict[str, Any]:
             # As text: ansible-core copies and tags every value of a result and of an argument, several times, which
             # takes longer than all the rest of a deploy of a thousand instances.
             plan["kubernetes"] = json.dumps(plan["kubernetes"])
+            plan["elsewhere"] = {engine: json.dumps(found) for engine, found in plan["elsewhere"].items()}
     except (InvalidConfigs, InvalidSettings, InvalidSelection, CannotRender) as error:
         return {"failed": True, "msg": str(error)}
     return {"changed": False, "plan": plan, "warnings": [str(warning) for warning in config.warnings]}
@@ -79,7 +81,8 @@ def render(config: ClusterConfig, settings: Settings, args: Mapping[str, Any]) -
     :returns: JSON-ready: ``cluster``; ``only`` (what was selected, empty for everything);
         ``secret_environment`` whose ciphertexts the digests are of; ``engines`` that may have instances;
         per engine its ``instances`` by id, for kubernetes also the ``shared`` objects that they need, by reference,
-        and the ``prefix`` of labels; ``mesh.namespaces`` by id; ``undeployed`` instance ids; ``warnings``.
+        and the ``prefix`` of labels; ``elsewhere``, per engine, the instances that others run; ``mesh.namespaces`` by
+        id; ``undeployed`` instance ids; ``warnings``.
     :raises InvalidSelection: for a service or instance that is not there.
     :raises CannotRender: for every instance that its engine cannot run, all in one text.
     """
@@ -98,6 +101,10 @@ def render(config: ClusterConfig, settings: Settings, args: Mapping[str, Any]) -
         "engines": sorted({_engine(type_, args["engines"]) for type_ in args["engines"] or _DEFAULT_TYPES}),
         "docker": on_docker,
         "kubernetes": on_kubernetes,
+        "elsewhere": {
+            "docker": _elsewhere("kubernetes", on_kubernetes["instances"], config),
+            "kubernetes": _elsewhere("docker", on_docker["instances"], config),
+        },
         "mesh": {"namespaces": {namespace.id: envoy.namespace_json(namespace) for namespace in config.namespaces}},
         "undeployed": [instance.id for instance in config.undeployed if _matches(instance, only)],
         "warnings": notes.warnings,
@@ -143,6 +150,26 @@ def _check_engines(instances: Iterable[Instance], engines: Mapping[str, str]) ->
 
 def _on_engine(instances: Iterable[Instance], engines: Mapping[str, str], engine: str) -> list[Instance]:
     return [instance for instance in instances if _engine(instance.instance_type, engines) == engine]
+
+
+def _elsewhere(
+    engine: str, objects: Mapping[str, Mapping[str, Any]], config: ClusterConfig
+) -> dict[str, dict[str, Any]]:
+    """What another engine has to know of the instances of one: enough to tell whether clients reach them there.
+
+    In the mesh is who has a first registration with a proxy port, and there under all of its registrations.
+    """
+    ports = {namespace.id: namespace.proxy_port for namespace in config.namespaces}
+    found = {}
+    for id, plan in objects.items():
+        names = [name for name in plan["registrations"] if ports.get(name) is not None]
+        found[id] = {
+            "engine": engine,
+            "label": kubernetes_names.labelled(id),
+            "replicas": plan["replicas"],
+            "registrations": names if names[:1] == list(plan["registrations"][:1]) else [],
+        }
+    return found
 
 
 def _docker(selected: list[Instance], args: Mapping[str, Any], settings: Settings, notes: _Notes) -> dict[str, Any]:

@@ -33,11 +33,21 @@ def lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _once(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Of an instance that several engines know, those on which something of it runs or should; else any one."""
+    """Of an instance that several engines know, the one that is to run it, or does; what others run is its problem."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         groups.setdefault(row["id"], []).append(row)
-    return [row for group in groups.values() for row in [r for r in group if r["replicas"] or r["ready"]] or group[:1]]
+    return [_together(group) for group in groups.values()]
+
+
+def _together(group: list[Mapping[str, Any]]) -> Mapping[str, Any]:
+    first, *others = sorted(group, key=lambda row: (not row["replicas"], not row["ready"]))
+    also = [
+        f"{row['ready']} also on {row['engine']}: {row['problem'] or 'not in the plan'}"
+        for row in others
+        if row["ready"]
+    ]
+    return {**first, "problem": "\n".join(filter(None, [first["problem"], *also]))} if also else first
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ description:
     replicas are healthy and in every proxy before the old leave any.
   - A version that does not get healthy is taken away again. The old one keeps serving and the task fails with the
     last output of a container that failed.
+  - An instance that another engine is to run (O(elsewhere)) is never pruned. It is taken away here when O(release) says
+    that it is up there, and the proxies know it. So a service moves between engines without losing a request.
   - Runs where the task runs, usually on the controller, and reaches all hosts from there. A run that is killed is
     finished by the next; of two runs for one cluster the second waits.
 extends_documentation_fragment:
@@ -53,9 +55,17 @@ options:
         type: str
         default: 127.0.0.1:9901
       directory:
-        description: Envoy's directory of endpoint files on the host.
+        description: The directory of Envoy's configuration on the host (role C(envoy)).
         type: str
-        default: /var/lib/envoy/eds
+        default: /var/lib/envoy
+  release:
+    description:
+      - Of the instances O(elsewhere), those that are up there. What runs of them here is taken away once every proxy
+        sends requests to what runs there.
+      - What runs of the others here is kept.
+    type: list
+    elements: str
+    default: []
   prune_guard:
     description: The largest share of all running instances that one run may remove, 0 to 1.
     type: float
@@ -109,6 +119,7 @@ EXAMPLES = r"""
     cluster: "{{ paasta_cluster }}"
     instances: "{{ paasta_plan.plan.docker.instances }}"
     undeployed: "{{ paasta_plan.plan.undeployed }}"
+    elsewhere: "{{ paasta_plan.plan.elsewhere.docker }}"
     soa_dir: "{{ paasta_soa_dir }}"
     namespaces: "{{ paasta_plan.plan.mesh.namespaces }}"
     only: "{{ paasta_plan.plan.only }}"
@@ -153,6 +164,16 @@ instances:
     problem:
       description: Why it is not as planned.
       type: str
+kept:
+  description: Instances that another engine is to run, and that still run here.
+  type: list
+  elements: str
+  returned: when the hosts were looked at
+unfinished:
+  description: Instances that did not reach the plan.
+  type: list
+  elements: str
+  returned: when the hosts were looked at
 lost:
   description: Hosts that did not answer, with the reason.
   type: dict

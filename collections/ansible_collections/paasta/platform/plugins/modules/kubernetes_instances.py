@@ -37,6 +37,13 @@ options:
   secret_environment:
     description: The environment whose secrets the cluster has. When not given, it is named like O(cluster).
     type: str
+  release:
+    description:
+      - Of the instances O(elsewhere), those that clients reach there. What runs of them here is removed.
+      - What runs of the others here is kept.
+    type: list
+    elements: str
+    default: []
   prune_guard:
     description: The largest share of all running instances that one run may remove, 0 to 1.
     type: float
@@ -135,6 +142,11 @@ removed:
   sample: [Deployment paastasvc-web/web-old]
 rolled_back:
   description: Instances that did not get ready and were put back.
+  type: list
+  elements: str
+  returned: when the cluster was reached
+unfinished:
+  description: Instances that did not reach the plan.
   type: list
   elements: str
   returned: when the cluster was reached

@@ -90,6 +90,12 @@ plan:
           C(<apiVersion>/<kind>/<namespace>/<name>); C(prefix) is that of labels.
         - JSON text, for Ansible handles large structures slowly; P(ansible.builtin.from_json#filter) reads it.
       type: str
+    elsewhere:
+      description:
+        - For each engine the instances that another one is to run, by id, each with C(engine), C(label) (its id in
+          labels there), C(replicas) and the C(registrations) under which clients will find it there.
+        - JSON text, as C(kubernetes).
+      type: dict
     mesh:
       description: C(namespaces) of the mesh, by id.
       type: dict

@@ -1,22 +1,19 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""The mesh engine: smartstack namespaces and live endpoints in, Envoy's own resources (xDS v3) out.
+"""The mesh engine: smartstack namespaces in, Envoy's own resources (xDS v3) out.
 
 Pure. A host's Envoy reads listeners and clusters from two files and the endpoints of each namespace from a file of
-its own, so a change of endpoints touches one small file and needs no restart.
+its own (:mod:`~.endpoint_files`), so a change of endpoints touches one small file and needs no restart.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Namespace
 
-HEALTHY, DRAINING = "HEALTHY", "DRAINING"
+from .endpoint_files import cluster_name
 
 #: What Envoy may try again on another backend: only failures before the backend can have seen the request.
 RETRY_ON = "connect-failure,refused-stream,reset-before-request"
@@ -31,7 +28,6 @@ NOT_CARRIED_OUT = frozenset({
 _TYPE = "type.googleapis.com/envoy."
 _LISTENER = _TYPE + "config.listener.v3.Listener"
 _CLUSTER = _TYPE + "config.cluster.v3.Cluster"
-_ENDPOINTS = _TYPE + "config.endpoint.v3.ClusterLoadAssignment"
 _HTTP = _TYPE + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = _TYPE + "extensions.filters.http.router.v3.Router"
 _TCP = _TYPE + "extensions.filters.network.tcp_proxy.v3.TcpProxy"
@@ -39,21 +35,6 @@ _UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _PREVIOUS_HOSTS = _TYPE + "extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 
 JsonObject = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Endpoint:
-    """One replica as proxies see it. ``state`` is :data:`HEALTHY` or :data:`DRAINING` (no new requests)."""
-
-    address: str
-    port: int
-    weight: int = 10
-    state: str = HEALTHY
-
-
-def cluster_name(namespace: str) -> str:
-    """Envoy's cluster for ``service.namespace`` (PaaSTA: ``envoy_tools``, so its tools find it)."""
-    return f"{namespace}.egress_cluster"
 
 
 def warnings(namespace: Namespace) -> list[str]:
@@ -96,38 +77,6 @@ def listeners(namespaces: Mapping[str, JsonObject], addresses: Sequence[str]) ->
 def clusters(namespaces: Mapping[str, JsonObject], endpoint_directory: str) -> list[JsonObject]:
     """One cluster per namespace, its endpoints read from a file in ``endpoint_directory``."""
     return [_cluster(name, namespace, endpoint_directory) for name, namespace in sorted(namespaces.items())]
-
-
-def endpoints(namespace: str, members: Iterable[Endpoint]) -> JsonObject:
-    """The endpoints of one namespace."""
-    assignment = {
-        "@type": _ENDPOINTS,
-        "cluster_name": cluster_name(namespace),
-        "endpoints": [
-            {
-                "lb_endpoints": [
-                    {
-                        "endpoint": {"address": _socket(member.address, member.port)},
-                        "health_status": member.state,
-                        "load_balancing_weight": member.weight,
-                    }
-                    for member in sorted(members)
-                ]
-            }
-        ],
-    }
-    return discovery([assignment])
-
-
-def discovery(resources: list[JsonObject]) -> JsonObject:
-    """A DiscoveryResponse as files carry it; the version is a digest, so equal content is an equal file."""
-    digest = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:12]
-    return {"version_info": digest, "resources": resources}
-
-
-def as_file(document: JsonObject) -> str:
-    """The text of a file: sorted and indented, for people and for diffs."""
-    return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
 def _socket(address: str, port: int) -> JsonObject:

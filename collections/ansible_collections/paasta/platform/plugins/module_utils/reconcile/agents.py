@@ -8,7 +8,6 @@ import getpass
 import io
 import json
 import os
-import pkgutil
 import socket
 import threading
 import time
@@ -16,8 +15,10 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ansible_collections.paasta.platform.plugins.module_utils import host_program
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
 
+from . import host_agent  # noqa: F401 - sent as a text, which has to be in the zip file of a module
 from .channel import Channel, Process, Unreachable
 
 #: Seconds for one answer. The slowest is Envoy's list of clusters on a busy host.
@@ -66,9 +67,7 @@ class HostAgent:
             reader.close()
 
     def _start(self) -> tuple[Process, io.BufferedReader]:
-        # From the loader, not from a path: a module's module_utils are in a zip file.
-        source = (pkgutil.get_data(__package__, "host_agent.py") or b"").decode()
-        process = self._channel.start(["python3", "-u", "-c", _quoted(source, self._channel)])
+        process = self._channel.start(["python3", "-u", "-c", _quoted(host_program.text("agent"), self._channel)])
         process.socket.settimeout(ANSWER_TIMEOUT)
         self._conversation = process, process.socket.makefile("rb")
         return self._conversation

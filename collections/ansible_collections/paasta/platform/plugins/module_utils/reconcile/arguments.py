@@ -20,7 +20,7 @@ PROXY_OPTIONS = {
     "name": {"type": "str", "required": True},
     "url": {"type": "str", "required": True},
     "admin": {"type": "str", "default": "127.0.0.1:9901"},
-    "directory": {"type": "str", "default": "/var/lib/envoy/eds"},
+    "directory": {"type": "str", "default": "/var/lib/envoy"},
 }
 INFO_ARGUMENTS: dict[str, Any] = {
     "cluster": {"type": "str", "required": True},
@@ -28,6 +28,7 @@ INFO_ARGUMENTS: dict[str, Any] = {
     "namespaces": {"type": "dict", "default": {}},
     "only": {"type": "list", "elements": "str", "default": []},
     "undeployed": {"type": "list", "elements": "str", "default": []},
+    "elsewhere": {"type": "dict", "default": {}},
     "hosts": {"type": "list", "elements": "dict", "required": True, "options": HOST_OPTIONS},
     "url_host": {"type": "str", "default": "localhost"},
 }
@@ -37,6 +38,7 @@ ARGUMENTS: dict[str, Any] = {
     "soa_dir": {"type": "path"},
     "secret_environment": {"type": "str", "no_log": False},
     "proxies": {"type": "list", "elements": "dict", "default": [], "options": PROXY_OPTIONS},
+    "release": {"type": "list", "elements": "str", "default": []},
     "prune_guard": {"type": "float", "default": 0.5},
     "lost_guard": {"type": "float", "default": 0.5},
     "timeout": {"type": "float", "default": 600},

@@ -25,7 +25,7 @@ from .difference import Difference
 from .fleet import Fleet, Host, HostError
 from .handover import Handover
 from .libraries import missing as missing_libraries
-from .proxies import Proxies, Proxy
+from .proxies import SOURCE, Elsewhere, Proxies, Proxy
 from .replicas import HEALTHY, STARTING, Replica
 from .resolving import resolver
 from .rollout import Rollout, Task
@@ -79,10 +79,10 @@ def gather(args: Mapping[str, Any]) -> dict[str, Any]:
     try:
         with _session({**args, "proxies": []}, 1.0, Cleartexts(_decrypts_nothing)) as session:
             wanted = {id: Wanted.parse(id, plan) for id, plan in args["instances"].items()}
-            replicas = _grouped(_observe(session), args["only"])
+            replicas, moved = _grouped(_observe(session), args["only"]), _elsewhere(args)
             for id in replicas.keys() - wanted.keys() - set(args["undeployed"]):
                 wanted[id] = Wanted.nothing(id)
-            rows = [row(wanted[id], replicas.get(id, []), args, "") for id in sorted(wanted)]
+            rows = [row(wanted[id], replicas.get(id, []), args, "", _goes(moved.get(id))) for id in sorted(wanted)]
             rows += _unmarked(args, replicas)
             for short in (found for found in rows if session.lost and found["ready"] < found["replicas"]):
                 short["problem"] = "; ".join(filter(None, [short["problem"], _unseen(session)]))
@@ -138,7 +138,8 @@ def _find_proxies(session: Session, proxies: Iterable[Mapping[str, Any]]) -> Non
         if proxy.name in session.fleet.lost:
             continue
         try:
-            session.agents[proxy.name].ask("mesh", directory=proxy.directory, files=None, admin=proxy.admin)
+            options = {"source": SOURCE, "files": {}, "whole": False, "others": []}
+            session.agents[proxy.name].ask("mesh", directory=proxy.directory, admin=proxy.admin, **options)
             session.proxies.append(proxy)
         except Unreachable as error:
             session.lost[proxy.name] = str(error)
@@ -156,21 +157,27 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
     observed = _observe(session)
     replicas = _grouped(observed, args["only"])
     wanted = {id: Wanted.parse(id, plan) for id, plan in sorted(args["instances"].items())}
-    for id in _to_prune(wanted, replicas, args):
+    moved = _elsewhere(args)
+    kept = sorted(replicas.keys() & moved.keys() - set(args["release"]))
+    for id in _to_prune(wanted, replicas, moved, args):
+        wanted[id] = Wanted.nothing(id)
+    for id in sorted(replicas.keys() & moved.keys() & set(args["release"])):
         wanted[id] = Wanted.nothing(id)
     targets = _targets(wanted, replicas, observed, fleet)
     tasks = {
-        id: Task(want, targets.get(id, {}), difference(want, targets.get(id, {}), replicas.get(id, [])))
+        id: Task(
+            want, targets.get(id, {}), difference(want, targets.get(id, {}), replicas.get(id, [])), moved=moved.get(id)
+        )
         for id, want in wanted.items()
     }
     proxies = Proxies(session.proxies, session.agents, args["namespaces"])
     if check_mode:
         changed = any(_acts(task, replicas.get(id, [])) for id, task in tasks.items())
-        changed = changed or bool(proxies.differing(proxies.files(observed, (), ())))
+        changed = changed or bool(proxies.stale(proxies.files(observed, (), ())))
         rows = [row(task.wanted, replicas.get(id, []), args, task.difference.reason()) for id, task in tasks.items()]
         rows += _unmarked(args, replicas)
         emit("rows", rows=rows)
-        return _result(changed, tasks, rows, session, diff)
+        return _result(changed, tasks, rows, kept, session, diff)
     starting = [t for id, t in tasks.items() if missing(t.wanted, t.target, replicas.get(id, []))]
     session.handover.prepare(task.wanted.secrets for task in starting)
     _remove_leftovers(session, observed)
@@ -181,7 +188,7 @@ def _reconcile(session: Session, args: Mapping[str, Any], check_mode: bool, diff
         row(task.wanted, replicas.get(id, []), args, task.difference.reason(), task.error) for id, task in tasks.items()
     ]
     rows += _unmarked(args, replicas)
-    result = _result(changed, tasks, rows, session, diff)
+    result = _result(changed, tasks, rows, kept, session, diff)
     emit("rows", rows=rows)
     errors = [f"{id}: {task.error}" for id, task in tasks.items() if task.error]
     if errors:
@@ -220,16 +227,33 @@ def _grouped(replicas: Iterable[Replica], only: Iterable[str]) -> dict[str, list
     return groups
 
 
+def _elsewhere(args: Mapping[str, Any]) -> dict[str, Elsewhere]:
+    """The instances that another engine runs by the plan."""
+    return {
+        id: Elsewhere(there["engine"], there["label"], there["replicas"], tuple(there["registrations"]))
+        for id, there in args["elsewhere"].items()
+    }
+
+
+def _goes(moved: Elsewhere | None) -> str:
+    """What a row says of an instance that runs here and is not to."""
+    return f"is to run on {moved.engine}: the next deploy moves it" if moved else ""
+
+
 def _to_prune(
-    wanted: Mapping[str, Wanted], replicas: Mapping[str, list[Replica]], args: Mapping[str, Any]
+    wanted: Mapping[str, Wanted],
+    replicas: Mapping[str, list[Replica]],
+    moved: Mapping[str, Elsewhere],
+    args: Mapping[str, Any],
 ) -> list[str]:
     """Instances that run and are no longer declared.
 
     An instance that is declared and has no deployment is left alone: a lost deployments.json must not stop anything.
+    Nor is one removed that another engine is to run: that is a move, and it goes when it runs there.
 
     :raises Refused: when they are more than the guarded share of all that run.
     """
-    obsolete = sorted(replicas.keys() - wanted.keys() - set(args["undeployed"]))
+    obsolete = sorted(replicas.keys() - wanted.keys() - set(args["undeployed"]) - moved.keys())
     if obsolete and len(obsolete) > args["prune_guard"] * len(replicas):
         raise Refused(
             f"{len(obsolete)} of {len(replicas)} running instances are not in the plan, more than prune_guard "
@@ -266,11 +290,18 @@ def _acts(task: Task, replicas: list[Replica]) -> bool:
 
 
 def _result(
-    changed: bool, tasks: Mapping[str, Task], rows: list[dict[str, Any]], session: Session, diff: bool
+    changed: bool,
+    tasks: Mapping[str, Task],
+    rows: list[dict[str, Any]],
+    kept: list[str],
+    session: Session,
+    diff: bool,
 ) -> dict[str, Any]:
     result: dict[str, Any] = {
         "changed": changed,
         "instances": rows,
+        "kept": kept,
+        "unfinished": sorted(id for id, task in tasks.items() if task.error),
         "warnings": session.warnings,
         "lost": session.lost,
     }

@@ -18,8 +18,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.mesh import envoy
+from ansible_collections.paasta.platform.plugins.module_utils.mesh.endpoint_files import (
+    EndpointFiles,
+    as_file,
+    discovery,
+    move_in,
+    read_file,
+)
 
-from .host_agent import ask_envoy, move_in, read_file
+from .host_agent import ask_envoy
 
 ARGUMENTS: dict[str, Any] = {
     "namespaces": {"type": "dict", "required": True},
@@ -41,8 +48,8 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
     listeners = envoy.listeners(namespaces, args["addresses"])
     clusters = envoy.clusters(namespaces, os.path.join(directory, "eds"))
     # In this order: nothing may refer to what is not there yet.
-    wanted = {"cds.json": envoy.discovery(clusters), "lds.json": envoy.discovery(listeners)}
-    texts = {name: envoy.as_file(document) for name, document in wanted.items()}
+    wanted = {"cds.json": discovery(clusters), "lds.json": discovery(listeners)}
+    texts = {name: as_file(document) for name, document in wanted.items()}
     before = {name: read_file(os.path.join(directory, name)) or "" for name in wanted}
     result: dict[str, Any] = {"changed": False, "listeners": sorted(namespaces)}
     if diff:
@@ -54,7 +61,7 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
     try:
         # What is in place may have been refused by Envoy in an earlier run, and it does not look again by itself.
         stale = [name for name in wanted if before[name] != texts[name] or _used(args["admin"], name, wanted[name])]
-        obsolete = _obsolete(os.path.join(directory, "eds"), namespaces)
+        obsolete = EndpointFiles(directory).obsolete(namespaces)
         if stale:
             _refuse_busy_ports(listeners, before["lds.json"])
             _validate(args, listeners)
@@ -63,12 +70,6 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
     except (Refused, OSError) as error:
         return result | {"failed": True, "msg": str(error)}
     return result | {"changed": bool(stale or obsolete)}
-
-
-def _obsolete(directory: str, namespaces: Mapping[str, Any]) -> list[str]:
-    """Endpoint files of namespaces that are no longer declared."""
-    names = os.listdir(directory) if os.path.isdir(directory) else []
-    return sorted(name for name in names if name.endswith(".json") and name[: -len(".json")] not in namespaces)
 
 
 def _refuse_busy_ports(listeners: list[dict[str, Any]], running: str) -> None:
@@ -105,7 +106,7 @@ def _validate(args: Mapping[str, Any], listeners: list[dict[str, Any]]) -> None:
     """Let Envoy's own parser read the configuration, beside endpoint files that exist."""
     with tempfile.TemporaryDirectory(prefix="paasta-envoy-") as scratch:
         for name in args["namespaces"]:
-            move_in(scratch, f"{name}.json", envoy.as_file(envoy.discovery([])))
+            move_in(scratch, f"{name}.json", as_file(discovery([])))
         clusters = envoy.clusters(args["namespaces"], scratch)
         static = {"listeners": _untyped(listeners), "clusters": _untyped(clusters)}
         node = {"id": "validate", "cluster": "validate"}
@@ -125,15 +126,12 @@ def _untyped(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _activate(args: Mapping[str, Any], stale: list[str], wanted: dict[str, Any], obsolete: list[str]) -> None:
     """Put the files in place, each when Envoy uses the one before."""
     directory = args["directory"]
-    endpoint_directory = os.path.join(directory, "eds")
-    for name in args["namespaces"]:
-        if read_file(os.path.join(endpoint_directory, f"{name}.json")) is None:
-            move_in(endpoint_directory, f"{name}.json", envoy.as_file(envoy.endpoints(name, [])))
+    endpoint_files = EndpointFiles(directory)
+    endpoint_files.declare(args["namespaces"])
     for name in stale:
-        move_in(directory, name, envoy.as_file(wanted[name]))
+        move_in(directory, name, as_file(wanted[name]))
         _wait(args, name, wanted[name])
-    for name in obsolete:
-        os.unlink(os.path.join(endpoint_directory, name))
+    endpoint_files.withdraw(obsolete)
 
 
 def _wait(args: Mapping[str, Any], file: str, wanted: dict[str, Any]) -> None:

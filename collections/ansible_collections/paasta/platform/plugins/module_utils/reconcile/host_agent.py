@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reconciler does on a host beside its Docker Engine: files for Envoy, files of secrets, and a lock.
 
-This file is complete in itself and uses only the standard library (Python 3.8): its text is sent to the host's own
-Python and stays there for one run, answering a line of JSON with a line of JSON. So nothing has to be installed on
-hosts, and no version of it can be out of step.
+It uses only the standard library (Python 3.8): its text is sent to the host's own Python (:mod:`~..host_program`) and
+stays there for one run, answering a line of JSON with a line of JSON. So nothing has to be installed on hosts, and no
+version of it can be out of step.
 """
 
 from __future__ import annotations
@@ -17,43 +17,9 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 from typing import Any
 
-
-def move_in(directory: str, name: str, text: str) -> None:
-    """Put a file in place whole, which is what Envoy watches for; a full disk leaves the old one."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=directory)
-    try:
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(text)
-            os.fchmod(descriptor, 0o644)
-        os.replace(temporary, os.path.join(directory, name))
-    except OSError:
-        os.unlink(temporary)
-        raise
-
-
-def write_files(directory: str, files: dict[str, str]) -> list[str]:
-    """Bring files in ``directory`` (name → text) up to date; others are left alone.
-
-    :returns: the names that were written.
-    """
-    changed = []
-    for name, text in sorted(files.items()):
-        if read_file(os.path.join(directory, name)) != text:
-            move_in(directory, name, text)
-            changed.append(name)
-    return changed
-
-
-def read_file(path: str) -> str | None:
-    """The text of a file, or None when there is none."""
-    try:
-        with open(path) as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
+from ansible_collections.paasta.platform.plugins.module_utils.mesh.endpoint_files import EndpointFiles
 
 
 def ask_envoy(admin: str, path: str) -> bytes:
@@ -156,15 +122,21 @@ class Agent:
         self._lock = stream
         return {"locked": True}
 
-    def mesh(self, directory: str, files: dict[str, str] | None, admin: str) -> dict[str, Any]:
-        """Write endpoint files (None: only look) and say what Envoy knows."""
-        changed = write_files(directory, files) if files is not None else []
-        return {"changed": changed, "seen": endpoints_seen(admin)}
+    def mesh(
+        self, directory: str, admin: str, source: str, files: dict[str, str], whole: bool, others: list[str]
+    ) -> dict[str, Any]:
+        """Write a source's endpoint files (see :meth:`EndpointFiles.write`; none: only look) and say what Envoy knows.
 
-    def mesh_files(self, directory: str) -> dict[str, Any]:
-        """The endpoint files as they are."""
-        names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-        return {"files": {name: read_file(os.path.join(directory, name)) for name in names if not name.startswith(".")}}
+        :param others: the namespaces of which to say what the other sources have.
+        """
+        endpoint_files = EndpointFiles(directory)
+        changed = endpoint_files.write(source, files, whole) if files or whole else []
+        said = endpoint_files.others(source, others)
+        return {"changed": changed, "seen": endpoints_seen(admin), "others": said}
+
+    def mesh_stale(self, directory: str, source: str, files: dict[str, str]) -> dict[str, Any]:
+        """The namespaces whose endpoint files would be written."""
+        return {"stale": EndpointFiles(directory).stale(source, files)}
 
     def write_secrets(self, root: str, name: str, files: dict[str, dict[str, str]]) -> dict[str, Any]:
         """Write files (path → octal ``mode`` and base64 ``content``) to the new directory ``name`` in ``root``."""

@@ -17,7 +17,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.progress import em
 from .decision import Decision, Wanted, broken, decide
 from .difference import Difference
 from .fleet import Creation, Fleet, HostError
-from .proxies import Proxies, View
+from .proxies import Elsewhere, Proxies, View
 from .replicas import FAILED, HEALTHY, STOPPED, Replica
 
 #: Seconds between two turns. Envoy takes a changed file in within a second.
@@ -25,6 +25,9 @@ TURN = 0.4
 
 #: Turns in a row that a draining replica must be idle: requests may be between a proxy's choice and its count.
 IDLE_TURNS = 2
+
+# Of a moved instance that the proxies do not know elsewhere: what people do about it.
+_LEFT = "It still runs here. See there what journalctl -u paasta-endpoints says, then deploy again"
 
 #: Seconds that proxies get to take a replica out; a proxy that has not by then is broken and stops nobody any longer.
 PROXY_TIMEOUT = 30.0
@@ -51,6 +54,7 @@ class Task:
     :ivar created: containers that this run has started.
     :ivar draining: containers that get no new requests.
     :ivar stopping: containers being stopped and removed.
+    :ivar moved: where the instance runs by the plan, when that is not here; None for one that runs here or nowhere.
     :ivar error: why the instance did not reach the plan.
     """
 
@@ -60,6 +64,7 @@ class Task:
     created: set[str] = field(default_factory=set)
     draining: dict[str, Drain] = field(default_factory=dict)
     stopping: set[str] = field(default_factory=set)
+    moved: Elsewhere | None = None
     error: str = ""
     done: bool = False
     said: str = ""
@@ -132,7 +137,11 @@ class Rollout:
         hidden = {r.container for r in replicas if r.container in created and r.state != HEALTHY}
         draining = {c for task in self._tasks.values() for c in (*task.draining, *task.stopping)}
         files = self._proxies.files(replicas, hidden, draining)
-        view = self._proxies.sync(files)
+        # A moved instance goes from here once it is known elsewhere; then nobody need ask again.
+        moving = [t.moved for t in self._tasks.values() if t.moved and not t.done and not t.draining]
+        view = self._proxies.sync(
+            files, self._proxies.known({name for moved in moving for name in moved.registrations})
+        )
         self._changed = self._changed or view.changed
         return view
 
@@ -143,13 +152,18 @@ class Rollout:
             return
         in_mesh = {r.container for r in replicas if all(view.in_every_proxy(n, r) for n in self._proxies.meshed(r))}
         decision = decide(task.wanted, task.target, replicas, in_mesh, (*task.draining, *task.stopping))
+        behind = view.not_taken_over(task.moved) if task.moved and not task.draining else ""
         if decision.done:
             task.done = True
-            task.say(f"{task.wanted.replicas} of {task.wanted.replicas} ready", "done")
+            there = f"runs on {task.moved.engine} only" if task.moved else ""
+            task.say(there or f"{task.wanted.replicas} of {task.wanted.replicas} ready", "done")
         elif failed := broken(task.wanted, replicas, task.created):
             self._give_up(task, replicas, in_mesh, self._explain(task, failed))
         elif time.monotonic() > self._started + self._timeout:
-            self._give_up(task, replicas, in_mesh, f"not there after {self._timeout:.0f} s: {decision.waiting}")
+            waiting = f"{behind}. {_LEFT}" if behind else decision.waiting
+            self._give_up(task, replicas, in_mesh, f"not there after {self._timeout:.0f} s: {waiting}")
+        elif behind:
+            task.say(f"goes from here when every proxy knows it elsewhere: {behind}")
         else:
             task.say(decision.waiting)
             self._act(task, decision, replicas, view, in_mesh)
@@ -238,7 +252,7 @@ class Rollout:
             if r.container in task.created - task.stopping and not (r.state == HEALTHY and r.container in in_mesh)
         ]  # fmt: skip
         task.error = reason
-        if serving:
+        if serving and not task.moved:
             versions = ", ".join(sorted({replica.git_sha[:8] for replica in serving}))
             task.error += f"\n    {len(serving)} of version {versions} still serve; what was new and did not is removed"
             for replica in useless:

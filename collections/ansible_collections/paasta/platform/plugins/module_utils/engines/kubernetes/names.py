@@ -15,7 +15,18 @@ from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs import 
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.model import Instance
 from ansible_collections.paasta.platform.plugins.module_utils.soaconfigs.names import NAME_LIMIT
 
-__all__ = ["NAME_LIMIT", "app", "label_value", "limited", "namespace", "path", "ref", "sanitise", "service_namespace"]
+__all__ = [
+    "NAME_LIMIT",
+    "app",
+    "label_value",
+    "labelled",
+    "limited",
+    "namespace",
+    "path",
+    "ref",
+    "sanitise",
+    "service_namespace",
+]
 
 # The same few names are asked for many times in the rendering of an instance.
 _CACHED = 16384
@@ -63,6 +74,12 @@ def ref(manifest: Mapping[str, Any]) -> str:
     """What an object is found by: ``<apiVersion>/<Kind>/<namespace or empty>/<name>``."""
     metadata = manifest["metadata"]
     return f"{manifest['apiVersion']}/{manifest['kind']}/{metadata.get('namespace', '')}/{metadata['name']}"
+
+
+def labelled(id: str) -> str:
+    """``service.instance`` as labels have it, which cannot hold every name."""
+    service, _dot, name = id.partition(".")
+    return f"{label_value(service)}.{label_value(name)}"
 
 
 @lru_cache(maxsize=_CACHED)

@@ -42,12 +42,14 @@ INFO_ARGUMENTS: dict[str, Any] = {
     "plan": {"type": "dict", "required": True},
     "only": {"type": "list", "elements": "str", "default": []},
     "undeployed": {"type": "list", "elements": "str", "default": []},
+    "elsewhere": {"type": "dict", "default": {}},
 }
 ARGUMENTS: dict[str, Any] = {
     **INFO_ARGUMENTS,
     **PROVIDER_ARGUMENTS,
     "soa_dir": {"type": "path"},
     "secret_environment": {"type": "str", "no_log": False},
+    "release": {"type": "list", "elements": "str", "default": []},
     "prune_guard": {"type": "float", "default": 0.5},
     "timeout": {"type": "float", "default": 600},
     "lock_timeout": {"type": "float", "default": 300},

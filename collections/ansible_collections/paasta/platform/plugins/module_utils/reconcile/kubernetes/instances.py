@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils import collector
+from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import labelled
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
 
 from ..cleartext import Cleartexts, NoSecret
@@ -111,7 +112,13 @@ class Run:
         """
         args = self._args
         self._removals = decide(
-            self._plan, self._live, only=args["only"], undeployed=args["undeployed"], guard=args["prune_guard"]
+            self._plan,
+            self._live,
+            only=args["only"],
+            undeployed=args["undeployed"],
+            elsewhere=args["elsewhere"],
+            release=args["release"],
+            guard=args["prune_guard"],
         )
         self._announce(self._removals)
         self._works = self._deploy.works()
@@ -136,10 +143,12 @@ class Run:
 
     def _announce(self, removals: Removals) -> None:
         """What goes is shown before anything does."""
+        moved = {labelled(id): there["engine"] for id, there in self._args["elsewhere"].items()}
         for id, found in removals.instances.items():
+            why = f"runs on {moved[id]} now" if id in moved else "is not declared any more"
             names = ", ".join(describe(one) for one in found)
             will = "would" if self._check_mode else "will"
-            emit("step", subject=id, text=f"is not declared any more and {will} be removed: {names}")
+            emit("step", subject=id, text=f"{why} and {will} be removed: {names}")
 
     def _targets(self) -> list[Target]:
         """The workloads to wait for: those that were written, and those that an earlier run left unfinished."""
@@ -265,6 +274,7 @@ class Run:
             "instances": [brief(row, OF_A_DEPLOY) for row in found],
             "removed": sorted([*self._deploy.removed, *self._removed]),
             "rolled_back": sorted(self._rolled_back),
+            "unfinished": sorted(work.id for work in self._works if work.error),
             "drift": drift,
             "warnings": [f"changed by hand: {text}" for text in drift],
         }

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import label_value, ref
+from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import labelled, ref
 
 from . import fields
 from .live import OF_INSTANCES, WORKLOADS, Live, Manifest
@@ -40,17 +40,27 @@ class Removals:
 
 
 def decide(
-    plan: Mapping[str, Any], live: Live, *, only: Iterable[str], undeployed: Iterable[str], guard: float
+    plan: Mapping[str, Any],
+    live: Live,
+    *,
+    only: Iterable[str],
+    undeployed: Iterable[str],
+    elsewhere: Iterable[str] = (),
+    release: Iterable[str] = (),
+    guard: float,
 ) -> Removals:
     """Compare what is there with the plan.
 
     An instance that is declared and has no deployment is left alone: a lost deployments.json must not stop anything.
 
     :param only: services and instances that the run is about; empty for all.
+    :param elsewhere: instances that another engine is to run. They are left alone, but for those of ``release``, which
+        it runs already: they move, and so do not count for the guard.
     :param guard: the largest share of all instances that may be removed, 0 to 1.
     :raises TooMany: when more are not declared.
     """
-    selected, kept = set(only), {labelled(id) for id in undeployed}
+    selected, moved = set(only), {labelled(id) for id in elsewhere}
+    kept = {labelled(id) for id in undeployed} | (moved - {labelled(id) for id in release})
     declared = {labelled(id): id for id in plan["instances"]}
     removals = Removals()
     groups = live.by_instance(*OF_INSTANCES)
@@ -62,7 +72,7 @@ def decide(
             removals.instances[id] = _order(found)
         else:
             _of_instance(plan["instances"][declared[id]], found, declared[id], removals)
-    gone = sorted(running & removals.instances.keys())
+    gone = sorted(running & removals.instances.keys() - moved)
     if gone and len(gone) > guard * len(running):
         raise TooMany(
             f"{len(gone)} of {len(running)} running instances are not in the plan, more than prune_guard {guard:g} "
@@ -72,12 +82,6 @@ def decide(
     if not selected:
         removals.shared = _shared(plan, live, {id for id in groups if id in kept})
     return removals
-
-
-def labelled(id: str) -> str:
-    """An instance's id as labels have it, which cannot hold every name."""
-    service, _dot, name = id.partition(".")
-    return f"{label_value(service)}.{label_value(name)}"
 
 
 def _of_instance(plan: Mapping[str, Any], found: list[Manifest], id: str, removals: Removals) -> None:

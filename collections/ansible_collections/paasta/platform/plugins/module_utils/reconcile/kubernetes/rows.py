@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from ansible_collections.paasta.platform.plugins.module_utils.engines.kubernetes.names import labelled
 
 from .api import Api
 from .board import Workload
@@ -46,6 +48,7 @@ def of_plan(api: Api, args: Mapping[str, Any]) -> list[dict[str, Any]]:
     :param args: as in :data:`~.arguments.INFO_ARGUMENTS`.
     """
     plan, undeployed = args["plan"], set(args["undeployed"])
+    moved = {labelled(id): there["engine"] for id, there in args["elsewhere"].items()}
     prefix, planned = plan["prefix"], plan["instances"]
     seen = _look(api, prefix, args["cluster"])
     there: dict[str, list[Workload]] = {id: [] for id in (*planned, *undeployed)}
@@ -54,7 +57,10 @@ def of_plan(api: Api, args: Mapping[str, Any]) -> list[dict[str, Any]]:
         if id in there or _is_selected(id, args["only"]):
             there.setdefault(id, []).append(key)
     seen.warnings = _look_at_events(api, {key[1] for keys in there.values() for key in keys})
-    return [_row(id, planned.get(id), keys, seen, prefix, id in undeployed) for id, keys in sorted(there.items())]
+    return [
+        _row(id, planned.get(id), keys, seen, prefix, _not_planned(id, planned, undeployed, moved))
+        for id, keys in sorted(there.items())
+    ]
 
 
 def of_run(
@@ -113,12 +119,11 @@ def _pods(api: Api, prefix: str, cluster: str) -> dict[Workload, list[Pod]] | No
 
 
 def _row(
-    id: str, planned: Object | None, keys: list[Workload], seen: Seen, prefix: str, undeployed: bool
+    id: str, planned: Object | None, keys: list[Workload], seen: Seen, prefix: str, problems: list[str]
 ) -> dict[str, Any]:
-    """One instance; ``keys`` are all its workloads, of which one is the planned one."""
+    """One instance; ``keys`` are all its workloads, of which one is the planned one; ``problems`` are known already."""
     place = (planned["kind"], planned["namespace"], planned["name"]) if planned else None
     chosen = place if place in keys else next(iter(sorted(keys)), None) if not planned else None
-    problems = [UNMARKED] if undeployed else [UNPLANNED] if not planned else []
     for kind, namespace, name in sorted(set(keys) - {chosen}):
         problems.append(f"also runs as {kind} {namespace}/{name}, which is not in the plan")
     autoscaler = seen.autoscalers.get(chosen) if chosen else None
@@ -134,6 +139,15 @@ def _row(
         warnings=seen.warnings.get(chosen[1]) if chosen else None,
         problems=problems,
     )
+
+
+def _not_planned(id: str, planned: Object, undeployed: Collection[str], moved: Mapping[str, str]) -> list[str]:
+    """Why an instance is not in the plan; nothing for one that is."""
+    if id in undeployed:
+        return [UNMARKED]
+    if id in moved:
+        return [f"is to run on {moved[id]}: the next deploy moves it"]
+    return [] if id in planned else [UNPLANNED]
 
 
 def _has_autoscaler(planned: Object) -> bool:

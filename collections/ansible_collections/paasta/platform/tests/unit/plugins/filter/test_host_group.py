@@ -21,8 +21,8 @@ def test_hosts_and_proxies() -> None:
         {"name": "node2", "url": "ssh://node2", "address": "", "pool": "default"},
     ]
     assert proxies(HOSTVARS, ["node1", "node2"]) == [
-        {"name": "node1", "url": "ssh://node1", "admin": "127.0.0.1:9901", "directory": "/var/lib/envoy/eds"},
-        {"name": "node2", "url": "ssh://node2", "admin": "127.0.0.1:9999", "directory": "/var/lib/envoy/eds"},
+        {"name": "node1", "url": "ssh://node1", "admin": "127.0.0.1:9901", "directory": "/var/lib/envoy"},
+        {"name": "node2", "url": "ssh://node2", "admin": "127.0.0.1:9999", "directory": "/var/lib/envoy"},
     ]
 
 

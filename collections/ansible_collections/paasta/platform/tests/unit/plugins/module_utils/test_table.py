@@ -53,12 +53,21 @@ def test_many_nodes_are_counted() -> None:
     assert "node0, node1, node2, node3, node4" in render([ROW | {"hosts": hosts}])
 
 
-def test_an_instance_is_shown_for_each_engine_that_runs_it_and_at_least_once() -> None:
+def test_an_instance_is_shown_once_where_it_is_to_run() -> None:
     idle = {"replicas": 0, "ready": 0}
 
     def engines(*rows: dict[str, object]) -> list[str]:
         return [line.split()[1] for line in render(rows).splitlines()[2:]]
 
-    assert engines(ROW, KUBERNETES) == ["docker", "kubernetes"]
+    assert engines(ROW | {"replicas": 0}, KUBERNETES)[0] == "kubernetes"
     assert engines(ROW | idle, KUBERNETES) == ["kubernetes"]
     assert engines(ROW | idle, KUBERNETES | idle) == ["docker"]
+    assert engines(ROW | {"replicas": 0}, KUBERNETES | idle) == ["docker"]
+
+
+def test_what_still_runs_on_another_engine_is_said_under_it() -> None:
+    left = ROW | {"replicas": 0, "problem": "is to run on kubernetes: the next deploy moves it"}
+    assert render([left, KUBERNETES]).splitlines()[2:] == [
+        "web.main          kubernetes  2/2    01234567  node1 2, node2  -",
+        "  ! 2 also on docker: is to run on kubernetes: the next deploy moves it",
+    ]

@@ -85,18 +85,3 @@ def test_health_checks_are_nerve_s() -> None:
     assert (check["timeout"], check["interval"]) == ("2s", "3s")
     assert check["http_health_check"]["path"] == "/status"
     assert "tcp_health_check" in cluster(healthcheck_mode="tcp")["health_checks"][0]
-
-
-def test_endpoints_are_sorted_so_that_equal_members_are_an_equal_file() -> None:
-    one = envoy.Endpoint("10.0.0.1", 31000)
-    two = envoy.Endpoint("10.0.0.2", 31000, 5, envoy.DRAINING)
-    text = envoy.as_file(envoy.endpoints("web.main", [two, one]))
-    assert text == envoy.as_file(envoy.endpoints("web.main", [one, two]))
-    assert '"health_status": "DRAINING"' in text
-    assert '"load_balancing_weight": 5' in text
-
-
-def test_the_version_changes_with_the_content() -> None:
-    empty = envoy.endpoints("web.main", [])
-    full = envoy.endpoints("web.main", [envoy.Endpoint("10.0.0.1", 31000)])
-    assert empty["version_info"] != full["version_info"]

@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.paasta.platform.plugins.module_utils.mesh.endpoint_files import (
+    Endpoint,
+    EndpointFiles,
+    Source,
+)
 from ansible_collections.paasta.platform.plugins.module_utils.reconcile.agents import (
     AgentError,
     HostAgent,
@@ -81,10 +86,23 @@ def admin() -> Iterator[str]:
     server.server_close()
 
 
-def test_files_are_written_once_and_envoys_view_is_told(agent: HostAgent, admin: str, tmp_path: Path) -> None:
-    files = {"web.main.json": "{}\n"}
-    first = agent.ask("mesh", directory=str(tmp_path), files=files, admin=admin)
-    assert first["changed"] == ["web.main.json"]
+@pytest.fixture
+def envoy_directory(tmp_path: Path) -> str:
+    """As the role envoy leaves it, with one namespace."""
+    (tmp_path / "eds").mkdir()
+    EndpointFiles(str(tmp_path)).declare(["web.main"])
+    return str(tmp_path)
+
+
+LOOK: dict[str, Any] = {"source": "docker", "files": {}, "whole": False, "others": []}
+WRITE = {**LOOK, "files": {"web.main": Source((Endpoint("10.0.0.1", 31000),)).text()}, "whole": True}
+
+
+def test_files_are_written_once_and_envoys_view_is_told(agent: HostAgent, admin: str, envoy_directory: str) -> None:
+    stale = {"directory": envoy_directory, "source": "docker", "files": WRITE["files"]}
+    assert agent.ask("mesh_stale", **stale) == {"stale": ["web.main"]}
+    first = agent.ask("mesh", directory=envoy_directory, admin=admin, **WRITE)
+    assert first["changed"] == ["web.main"]
     assert first["seen"] == {
         "web.main.egress_cluster": {
             "10.0.0.1:31000": [True, 2],
@@ -94,20 +112,32 @@ def test_files_are_written_once_and_envoys_view_is_told(agent: HostAgent, admin:
         },
         "empty.main.egress_cluster": {},
     }
-    assert agent.ask("mesh", directory=str(tmp_path), files=files, admin=admin)["changed"] == []
-    assert agent.ask("mesh_files", directory=str(tmp_path)) == {"files": files}
-    assert (tmp_path / "web.main.json").stat().st_mode & 0o777 == 0o644
+    assert agent.ask("mesh", directory=envoy_directory, admin=admin, **WRITE)["changed"] == []
+    assert agent.ask("mesh_stale", **stale) == {"stale": []}
+    written = Path(envoy_directory, "eds", "web.main.json")
+    assert "31000" in written.read_text()
+    assert written.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_other_sources_have_is_told_where_it_is_asked_for(
+    agent: HostAgent, admin: str, envoy_directory: str
+) -> None:
+    pod = Source((Endpoint("10.244.0.1", 8888),), {"web.main": 1})
+    EndpointFiles(envoy_directory).write("kubernetes", {"web.main": pod.text()})
+    told = agent.ask("mesh", directory=envoy_directory, admin=admin, **{**WRITE, "others": ["web.main"]})
+    assert told["others"] == {"web.main": {"endpoints": ["10.244.0.1:8888"], "instances": {"web.main": 1}}}
+    assert agent.ask("mesh", directory=envoy_directory, admin=admin, **LOOK)["others"] == {}
 
 
 def test_an_envoy_that_does_not_answer_is_named(agent: HostAgent, tmp_path: Path) -> None:
     with pytest.raises(AgentError, match="here: Envoy's admin interface at 127.0.0.1:1 does not answer"):
-        agent.ask("mesh", directory=str(tmp_path), files=None, admin="127.0.0.1:1")
+        agent.ask("mesh", directory=str(tmp_path), admin="127.0.0.1:1", **LOOK)
 
 
 def test_a_directory_that_cannot_be_written_leaves_nothing_behind(agent: HostAgent, admin: str, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
     with pytest.raises(AgentError, match="No such file or directory"):
-        agent.ask("mesh", directory=missing, files={"a.json": "{}"}, admin=admin)
+        agent.ask("mesh", directory=missing, admin=admin, **WRITE)
     assert os.listdir(tmp_path) == []
 
 
@@ -133,21 +163,21 @@ def test_waiting_for_a_lock_ends_and_says_who_has_it(monkeypatch: pytest.MonkeyP
 
 
 def test_a_host_that_goes_away_is_unreachable(agent: HostAgent) -> None:
-    agent.ask("mesh_files", directory="/nonexistent")
+    agent.ask("list_secrets", root="/nonexistent")
     conversation = agent._conversation
     assert conversation is not None
     conversation[0].process.kill()
     with pytest.raises(Unreachable, match="here"):
-        agent.ask("mesh_files", directory="/nonexistent")
+        agent.ask("list_secrets", root="/nonexistent")
 
 
 def test_several_hosts_are_asked_at_once() -> None:
     agents = {name: HostAgent(name, HERE) for name in ("a", "b", "c")}
     try:
         requests: dict[str, dict[str, Any]] = {
-            name: {"do": "mesh_files", "directory": "/nonexistent"} for name in agents
+            name: {"do": "list_secrets", "root": "/nonexistent"} for name in agents
         }
-        assert ask_all(agents, requests) == {name: {"files": {}} for name in agents}
+        assert ask_all(agents, requests) == {name: {"names": [], "hidden": ""} for name in agents}
     finally:
         for found in agents.values():
             found.close()
