@@ -36,6 +36,12 @@ AUTH_ARGUMENTS: dict[str, Any] = {
     "impersonate_user": {"type": "str"},
     "impersonate_groups": {"type": "list", "elements": "str"},
 }
+OBJECTS_ARGUMENTS: dict[str, Any] = {
+    **AUTH_ARGUMENTS,
+    "manifests": {"type": "list", "elements": "dict", "required": True},
+    "force_conflicts": {"type": "bool", "default": False},
+    "concurrency": {"type": "int", "default": 16},
+}
 INFO_ARGUMENTS: dict[str, Any] = {
     **AUTH_ARGUMENTS,
     "cluster": {"type": "str", "required": True},

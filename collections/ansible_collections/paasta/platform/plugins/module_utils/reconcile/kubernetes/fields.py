@@ -63,10 +63,10 @@ def entries(live: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(live.get("metadata", {}).get("managedFields") or ())
 
 
-def ours(live: Mapping[str, Any]) -> Fields | None:
+def ours(live: Mapping[str, Any], manager: str = MANAGER) -> Fields | None:
     """The fields that we have applied; None for an object that we never did."""
     for entry in entries(live):
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
             return entry.get("fieldsV1") or {}
     return None
 

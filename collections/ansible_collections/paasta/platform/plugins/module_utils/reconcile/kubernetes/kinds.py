@@ -35,9 +35,13 @@ _LAST = 90
 
 KINDS = (
     Kind("v1", "Namespace", "namespaces", False, 0),
+    Kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", False, 5),
     Kind("v1", "ResourceQuota", "resourcequotas", True, 10),
     Kind("v1", "LimitRange", "limitranges", True, 10),
     Kind("v1", "ServiceAccount", "serviceaccounts", True, 20),
+    Kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", False, 20),
+    Kind("rbac.authorization.k8s.io/v1", "Role", "roles", True, 20),
+    Kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", False, 25),
     Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings", True, 25),
     Kind("v1", "Secret", "secrets", True, 30),
     Kind("v1", "ConfigMap", "configmaps", True, 30),
@@ -47,6 +51,7 @@ KINDS = (
     Kind("apps/v1", "Deployment", "deployments", True, 60),
     Kind("apps/v1", "StatefulSet", "statefulsets", True, 60),
     Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True, 70),
+    Kind("apiregistration.k8s.io/v1", "APIService", "apiservices", False, 80),
     Kind("v1", "Pod", "pods", True, _LAST),
     Kind("v1", "Node", "nodes", False, _LAST),
     Kind("v1", "Event", "events", True, _LAST),
