@@ -93,6 +93,14 @@ def test_undeployed_and_not_selected_instances_stay() -> None:
     assert removals({}, there, only=["api.main"]).instances.keys() == {"api.main"}
 
 
+def test_what_another_engine_is_to_run_stays_until_it_does_and_does_not_count_for_the_guard() -> None:
+    there = live(API, WEB)
+    elsewhere = {"elsewhere": ["web.main"], "guard": 0.0}
+    assert removals({"api.main": planned(API)}, there, **elsewhere).instances == {}
+    gone = removals({"api.main": planned(API)}, there, release=["web.main"], **elsewhere)
+    assert gone.instances.keys() == {"web.main"}
+
+
 @pytest.mark.parametrize(("guard", "allowed"), [(0.4, False), (0.5, True), (1.0, True), (0.0, False)])
 def test_the_guard_counts_instances_that_run(guard: float, allowed: bool) -> None:
     there = live(WEB, API, BUDGET, thing("PodDisruptionBudget", "left-over", id="old.main"))
