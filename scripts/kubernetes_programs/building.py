@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from .fetching import Unavailable, fetch_checked, keep, say
+from .fetching import Unavailable, alone, fetch_checked, keep, say
 from .sources import GO, OLDEST_GO, Family, architecture, cache_root
 
 
@@ -51,21 +51,27 @@ def _go(cache: Path) -> str:
         raise Unavailable(f"there is no Go {'.'.join(map(str, OLDEST_GO))} or newer to build with")
     directory = cache / "go"
     if not directory.exists():
-        proxies = re.split(r"[,|]", os.environ.get("GOPROXY") or "https://proxy.golang.org")
-        proxy = next((proxy.rstrip("/") for proxy in proxies if proxy.startswith("http")), None)
-        if proxy is None:
-            raise Unavailable(f"there is no Go to build with, and GOPROXY={os.environ['GOPROXY']} has no URL")
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            path = Path(scratch, "archive")
-            fetch_checked(GO, proxy, path)
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(scratch)
-            unpacked = Path(scratch, GO.directory.format(architecture=architecture()))
-            # A module's zip knows no modes.
-            for program in (*unpacked.glob("bin/*"), *unpacked.glob("pkg/tool/*/*")):
-                program.chmod(0o755)
-            unpacked.rename(directory)
+        with alone(cache):
+            if not directory.exists():
+                _fetch_go(directory)
     return str(directory / "bin/go")
+
+
+def _fetch_go(directory: Path) -> None:
+    proxies = re.split(r"[,|]", os.environ.get("GOPROXY") or "https://proxy.golang.org")
+    proxy = next((proxy.rstrip("/") for proxy in proxies if proxy.startswith("http")), None)
+    if proxy is None:
+        raise Unavailable(f"there is no Go to build with, and GOPROXY={os.environ['GOPROXY']} has no URL")
+    with tempfile.TemporaryDirectory(dir=directory.parent) as scratch:
+        path = Path(scratch, "archive")
+        fetch_checked(GO, proxy, path)
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(scratch)
+        unpacked = Path(scratch, GO.directory.format(architecture=architecture()))
+        # A module's zip knows no modes.
+        for program in (*unpacked.glob("bin/*"), *unpacked.glob("pkg/tool/*/*")):
+            program.chmod(0o755)
+        unpacked.rename(directory)
 
 
 def _run_and_tell(command: list[str], directory: Path, environment: dict[str, str]) -> None:

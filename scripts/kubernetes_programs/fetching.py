@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -13,7 +15,7 @@ import tarfile
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .sources import Archive, Family, NoPrograms, architecture
@@ -28,6 +30,19 @@ class Unavailable(Exception):
 
 def say(text: str) -> None:
     print(f"kubernetes: {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def alone(cache: Path) -> Iterator[None]:
+    """Of two runs that miss the same program, one gets it and the other waits for it."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run that fills {cache}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def download(family: Family, names: Iterable[str], cache: Path) -> None:

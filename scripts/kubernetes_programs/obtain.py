@@ -15,17 +15,15 @@ The tests of the control plane want any etcd: the first of KUBEBUILDER_ASSETS, t
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from . import sources
 from .building import build
-from .fetching import Unavailable, download, say, unpack_debian_package
+from .fetching import Unavailable, alone, download, say, unpack_debian_package
 from .sources import Family, NoPrograms, cache_root
 
 SUMS = "SHA256SUMS"
@@ -36,18 +34,15 @@ def control_plane() -> dict[str, Path]:
 
     Raises NoPrograms.
     """
-    with _alone():
-        return _family(sources.kubernetes(), sources.CONTROL_PLANE) | _any_etcd()
+    return _family(sources.kubernetes(), sources.CONTROL_PLANE) | _any_etcd()
 
 
 def cluster(version: str = sources.VERSION) -> dict[str, Path]:
     """What a cluster of machines needs: name -> path, fetched or built if missing. Raises NoPrograms."""
-    kubernetes = sources.kubernetes(version)
-    with _alone():
-        found = _family(kubernetes, (*sources.CONTROL_PLANE, *sources.NODE))
-        for family in (sources.ETCD, sources.COREDNS, sources.METRICS_SERVER):
-            found |= _family(family, tuple(family.packages))
-        return found
+    found = _family(sources.kubernetes(version), (*sources.CONTROL_PLANE, *sources.NODE))
+    for family in (sources.ETCD, sources.COREDNS, sources.METRICS_SERVER):
+        found |= _family(family, tuple(family.packages))
+    return found
 
 
 def default_mirror(version: str = sources.VERSION) -> Path:
@@ -81,20 +76,6 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Of two runs that miss the same program, one gets it and the other waits for it."""
-    cache = cache_root()
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for another run that fills {cache}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _assets(names: Iterable[str]) -> dict[str, Path]:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     return _present(Path(assets), names) if assets else {}
@@ -126,16 +107,17 @@ def _family(family: Family, names: tuple[str, ...]) -> dict[str, Path]:
         lacking = ", ".join(name for name in names if name not in assets)
         say(f"KUBEBUILDER_ASSETS is not used, for programs of one version are needed and it has no {lacking}")
     cache = family.cache
-    cache.mkdir(parents=True, exist_ok=True)
-    missing = [name for name in names if name not in _present(cache, names)]
-    if missing:
-        _first(
-            ", ".join(missing),
-            [
-                ("the official release", lambda: download(family, missing, cache)),
-                ("its Go modules", lambda: build(family, missing, cache)),
-            ],
-        )
+    if len(_present(cache, names)) < len(names):
+        with alone(cache):
+            missing = [name for name in names if name not in _present(cache, names)]
+            if missing:
+                _first(
+                    ", ".join(missing),
+                    [
+                        ("the official release", lambda: download(family, missing, cache)),
+                        ("its Go modules", lambda: build(family, missing, cache)),
+                    ],
+                )
     return _present(cache, names)
 
 
@@ -149,12 +131,15 @@ def _any_etcd() -> dict[str, Path]:
         or _present(cache, name)
         or ({"etcd": Path(installed)} if installed else {})
     )
-    if not found:
-        _first(
-            "etcd",
-            [
-                ("Debian's package", lambda: unpack_debian_package("etcd-server", "usr/bin/etcd", cache)),
-                ("the official release", lambda: download(sources.ETCD, name, cache)),
-            ],
-        )
-    return found or _present(cache, name)
+    if found:
+        return found
+    with alone(cache):
+        if not _present(cache, name):
+            _first(
+                "etcd",
+                [
+                    ("Debian's package", lambda: unpack_debian_package("etcd-server", "usr/bin/etcd", cache)),
+                    ("the official release", lambda: download(sources.ETCD, name, cache)),
+                ],
+            )
+    return _present(cache, name)
