@@ -8,6 +8,7 @@ its own (:mod:`~.endpoint_files`), so a change of endpoints touches one small fi
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -66,12 +67,29 @@ def namespace_json(namespace: Namespace) -> JsonObject:
 
 
 def listeners(namespaces: Mapping[str, JsonObject], addresses: Sequence[str]) -> list[JsonObject]:
-    """One listener per namespace with a ``proxy_port``, on every one of the host's ``addresses``."""
+    """The listeners of every namespace with a ``proxy_port``, on every one of the host's ``addresses``.
+
+    Envoy resets connections that wait to be accepted when it moves a listener to other addresses. So those of the host
+    itself, and those at which others reach it, have a listener each where there are both: a host that begins to serve
+    others cuts nobody off.
+    """
+    own = [address for address in addresses if _is_own(address)]
+    others = [address for address in addresses if not _is_own(address)]
+    groups = [(suffix, found) for suffix, found in (("", own), (".others", others)) if found]
+    if len(groups) == 1:
+        groups = [("", groups[0][1])]
     return [
-        _listener(name, namespace, addresses)
+        _listener(name, namespace, suffix, found)
         for name, namespace in sorted(namespaces.items())
         if namespace["proxy_port"] is not None
+        for suffix, found in groups
     ]
+
+
+def _is_own(address: str) -> bool:
+    """Whether only the host and its containers reach the address."""
+    found = ipaddress.ip_address(address)
+    return found.is_loopback or found.is_link_local
 
 
 def clusters(namespaces: Mapping[str, JsonObject], endpoint_directory: str) -> list[JsonObject]:
@@ -87,13 +105,13 @@ def _seconds(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".") + "s"
 
 
-def _listener(name: str, namespace: JsonObject, addresses: Sequence[str]) -> JsonObject:
+def _listener(name: str, namespace: JsonObject, suffix: str, addresses: Sequence[str]) -> JsonObject:
     first, *others = addresses
     port = namespace["proxy_port"]
     proxy = _http_proxy(name, namespace) if namespace["mode"] in ("http", "http2") else _tcp_proxy(name, namespace)
     return {
         "@type": _LISTENER,
-        "name": f"{name}.listener",
+        "name": f"{name}.listener{suffix}",
         "address": _socket(first, port),
         "additional_addresses": [{"address": _socket(address, port)} for address in others],
         "filter_chains": [{"filters": [proxy]}],

@@ -85,7 +85,7 @@ def _refuse_busy_ports(listeners: list[dict[str, Any]], running: str) -> None:
                 try:
                     probe.bind((address["address"], address["port_value"]))
                 except OSError as error:
-                    name = listener["name"].removesuffix(".listener")
+                    name = listener["name"].rpartition(".listener")[0]
                     busy.append(f"{name}: {address['address']}:{address['port_value']}: {error.strerror}")
     if busy:
         raise Refused(

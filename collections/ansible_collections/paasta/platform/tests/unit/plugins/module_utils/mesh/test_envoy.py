@@ -49,6 +49,22 @@ def test_a_listener_is_bound_to_every_address_of_the_host() -> None:
     ]
 
 
+def test_addresses_that_others_reach_have_a_listener_of_their_own_beside_those_of_the_host() -> None:
+    def bound(*addresses: str) -> dict[str, list[str]]:
+        return {
+            found["name"]: [
+                one["address"]["socket_address"]["address"]
+                for one in ({"address": found["address"]}, *found["additional_addresses"])
+            ]
+            for found in envoy.listeners({"web.main": NAMESPACE}, addresses)
+        }
+
+    own = {"web.main.listener": ["127.0.0.1", "169.254.255.254"]}
+    assert bound("127.0.0.1", "169.254.255.254") == own
+    assert bound("127.0.0.1", "10.0.0.1", "169.254.255.254") == {**own, "web.main.listener.others": ["10.0.0.1"]}
+    assert bound("10.0.0.1") == {"web.main.listener": ["10.0.0.1"]}
+
+
 def test_a_namespace_without_proxy_port_has_a_cluster_and_no_listener() -> None:
     namespaces = {"web.main": NAMESPACE | {"proxy_port": None}}
     assert envoy.listeners(namespaces, ["127.0.0.1"]) == []
