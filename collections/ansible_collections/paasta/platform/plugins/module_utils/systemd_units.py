@@ -59,6 +59,7 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
     except (OSError, host_units.UnitError, NotReady) as error:
         return result | {"failed": True, "changed": not check_mode, "msg": str(error)}
     result["changed"] = bool(changes or any(unit["action"] for unit in units.values()))
+    result["pending"] = check_mode and result["changed"]
     return result
 
 

@@ -111,6 +111,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+pending:
+  description: In check mode, whether there is anything to do or to wait for.
+  type: bool
+  returned: success
 files:
   description: Paths of the files that were, or in check mode would be, written.
   type: list
