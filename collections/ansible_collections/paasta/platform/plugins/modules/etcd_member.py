@@ -18,7 +18,8 @@ description:
   - While a member with a vote is not healthy, no other one is restarted, removed or added. If that does not change within
     O(timeout), the reason is the error.
   - Needs neither etcdctl nor anything but Python on the host; certificates are read there.
-  - Use C(throttle=1) once there is a cluster, and no throttle to start a new one, of which no member is healthy alone.
+  - Members that do not run go first and together, as none of a new cluster is healthy alone; those that run follow with
+    C(throttle=1).
 options:
   name:
     description: Name of this host's member.
@@ -100,13 +101,18 @@ EXAMPLES = r"""
   changed_when: false
   register: seen
 
-- name: Member of the cluster
+- name: Members that do not run; there may be no cluster yet
   paasta.platform.etcd_member:
     <<: *member
-    data: "{{ ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['seen', 'data'])) | community.general.dict }}"
+    data: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, ['seen', 'data']))) }}"
+  become: true
+  when: seen.pending and not seen.running
+
+- name: Members that run, one after the other
+  paasta.platform.etcd_member: *member
   become: true
   throttle: 1
-  when: seen.pending
+  when: seen.pending and seen.running
 """
 
 RETURN = r"""
@@ -116,6 +122,10 @@ pending:
   returned: success
 data:
   description: Whether the host has a member's data.
+  type: bool
+  returned: success
+running:
+  description: Whether etcd runs on the host.
   type: bool
   returned: success
 answers:

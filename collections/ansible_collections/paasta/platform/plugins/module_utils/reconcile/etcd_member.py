@@ -73,7 +73,9 @@ def _advance(host: _Host, view: View, steps: list[dict[str, str]]) -> View:
                 steps.append(_shown(step))
                 deadline = time.monotonic() + host.timeout
         if time.monotonic() > deadline:
-            raise Refused(f"After {host.timeout:g} seconds: {reason}\n{host_units.journal(host.unit)}".rstrip())
+            # What this member logged is of use only if it is this member's fault.
+            words = "" if view.mine and view.mine.healthy else host_units.journal(host.unit)
+            raise Refused(f"After {host.timeout:g} seconds: {reason}\n{words}".rstrip())
         time.sleep(_PAUSE if waits or step.kind in ("start", "join", "found", "restart") else 0)
         view = host.look()
     host.forget_first_start()
@@ -194,6 +196,7 @@ def _shown(step: Step) -> dict[str, str]:
 def _result(view: View, steps: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "data": view.data,
+        "running": view.running,
         "answers": view.members is not None,
         "steps": steps,
         "members": {
