@@ -72,7 +72,7 @@ def states(follower: Follower, namespace: str) -> list[str]:
 def test_pods_join_when_they_are_ready_and_drain_when_they_stop(
     start: Start, deploys: Deploys, kubelet: TestKubelet, namespace: str
 ) -> None:
-    kubelet.behave(Behaviour(ready_after=1.0, stops_after=2.0))
+    kubelet.behave(Behaviour(ready_after=1.0, stops_after=6.0))
     follower = start()
     assert follower.ready()
     assert follower.endpoints(namespace) == {}
@@ -83,10 +83,11 @@ def test_pods_join_when_they_are_ready_and_drain_when_they_stop(
     assert follower.files.read("kubernetes", namespace).instances == {namespace: 2}
     deploys.mark("web", NEW)
     deploys.deployed()
-    follower.eventually(lambda: DRAINING in states(follower, namespace))
-    # Never without a pod that takes requests, and in the end without the old ones.
-    follower.eventually(lambda: not before & set(follower.endpoints(namespace)))
-    assert states(follower, namespace) == [HEALTHY, HEALTHY]
+    # The new pods are ready and the old ones stop, which proxies need until they have checked the new.
+    assert states(follower, namespace) == [HEALTHY] * 4
+    follower.eventually(lambda: states(follower, namespace) == [DRAINING, DRAINING, HEALTHY, HEALTHY])
+    follower.eventually(lambda: states(follower, namespace) == [HEALTHY, HEALTHY])
+    assert not before & set(follower.endpoints(namespace))
     said = "\n".join(follower.log)
     assert all(f"{namespace}: {key} {what}" in said for key in before for what in ("joins", "drains", "leaves"))
 

@@ -24,7 +24,15 @@ from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.mesh.endpoint_files import EndpointFiles, Source
 from ansible_collections.paasta.platform.plugins.module_utils.mesh.kube_api import PodApi, TooOld, Unavailable
-from ansible_collections.paasta.platform.plugins.module_utils.mesh.pods import Backend, changes, direct, read, through
+from ansible_collections.paasta.platform.plugins.module_utils.mesh.pods import (
+    Backend,
+    Known,
+    changes,
+    direct,
+    hold,
+    read,
+    through,
+)
 
 SOURCE = "kubernetes"
 
@@ -82,8 +90,10 @@ class Follower:
         self._listeners = Listeners(os.path.join(directory, "lds.json"))
         self._changed = threading.Condition()
         # Guarded by it: the backends by the uid of their pod, None before the first list, and what is to be written.
-        self._backends: dict[str, Backend] | None = None
+        self._backends: dict[str, Known] | None = None
         self._dirty: set[str] = set()
+        # Namespaces with pods that are held, and until when.
+        self._held: dict[str, float] = {}
 
     # Reading
 
@@ -131,35 +141,41 @@ class Follower:
             if before is None:
                 # Of an earlier process, or of namespaces that have no pods any more.
                 self._dirty.update(self._files.namespaces(SOURCE))
-            self._backends = backends
-            uids = backends.keys() | (before or {}).keys()
-            for uid in uids:
-                old, new = (before or {}).get(uid), backends.get(uid)
-                if old != new:
-                    self._soil(old, new)
+            known = {uid: Known(backend) for uid, backend in backends.items()} if before is None else before
+            self._backends = known
+            for uid in backends.keys() | known.keys():
+                self._put(known, uid, backends.get(uid), new=before is None)
             self._changed.notify()
 
     def _learn(self, uid: str, backend: Backend | None) -> None:
         with self._changed:
-            backends = self._backends if self._backends is not None else {}
-            before = backends.pop(uid, None)
-            if backend is not None:
-                backends[uid] = backend
-            if before != backend:
-                self._soil(before, backend)
-                self._changed.notify()
+            self._put(self._backends if self._backends is not None else {}, uid, backend)
+            self._changed.notify()
 
-    def _soil(self, *backends: Backend | None) -> None:
-        for backend in backends:
-            if backend is not None:
-                self._dirty.update(backend.registrations)
+    def _put(self, known: dict[str, Known], uid: str, backend: Backend | None, new: bool = False) -> None:
+        """Take one backend in, or out; what it means for namespaces is written later."""
+        before = known[uid].backend if uid in known else None
+        if before == backend and not new:
+            return
+        if backend is None:
+            known.pop(uid, None)
+        elif before is None or before.healthy != backend.healthy:
+            known[uid] = Known(backend, time.monotonic())
+        else:
+            known[uid] = Known(backend, known[uid].since)
+        for one in (before, backend):
+            if one is not None:
+                self._dirty.update(one.registrations)
 
     # Writing
 
     def write_once(self, timeout: float) -> bool:
         """Wait for a change and write it; returns whether what is on disk is what the API server has said."""
+        now = time.monotonic()
         with self._changed:
-            self._changed.wait_for(lambda: self._dirty, timeout)
+            self._changed.wait_for(lambda: self._dirty, min([timeout, *(until - now for until in self._held.values())]))
+            due = {namespace for namespace, until in self._held.items() if until <= time.monotonic()}
+            self._dirty |= due
         self._look_at_listeners()
         if self._dirty:
             time.sleep(DEBOUNCE)
@@ -183,14 +199,11 @@ class Follower:
         """Through nodes, endpoints are made of proxy ports: after a change of those, all are written anew."""
         if self._nodes and self._listeners.changed():
             with self._changed:
-                self._soil(*(self._backends or {}).values())
+                for known in (self._backends or {}).values():
+                    self._dirty.update(known.backend.registrations)
 
-    def _write(self, backends: list[Backend], namespaces: list[str]) -> None:
-        of: dict[str, list[Backend]] = {namespace: [] for namespace in namespaces}
-        for backend in backends:
-            for registration in backend.registrations:
-                if registration in of:
-                    of[registration].append(backend)
+    def _write(self, backends: list[Known], namespaces: list[str]) -> None:
+        of = self._by_namespace(backends, namespaces)
         sources = {namespace: self._source(namespace, members) for namespace, members in of.items()}
         before = {namespace: self._before(namespace) for namespace in namespaces}
         self._files.write(SOURCE, {namespace: source.text() for namespace, source in sources.items()})
@@ -198,6 +211,21 @@ class Follower:
             behind = {} if self._nodes else {f"{one.address}:{one.port}": one.pod for one in of[namespace]}
             for line in changes(namespace, before[namespace], source, behind):
                 say(line)
+
+    def _by_namespace(self, backends: list[Known], namespaces: list[str]) -> dict[str, list[Backend]]:
+        """The backends of each namespace as they are to be written now; notes when that may be different."""
+        members: dict[str, list[Known]] = {namespace: [] for namespace in namespaces}
+        for known in backends:
+            for registration in known.backend.registrations:
+                if registration in members:
+                    members[registration].append(known)
+        found = {}
+        for namespace, there in members.items():
+            found[namespace], until = hold(there, time.monotonic())
+            self._held.pop(namespace, None)
+            if until is not None:
+                self._held[namespace] = until
+        return found
 
     def _before(self, namespace: str) -> Source:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.paasta.platform.plugins.module_utils.mesh.endpoint_files import (
@@ -25,6 +25,13 @@ REGISTRATIONS = "smartstack_registrations"
 
 _DEFAULT_WEIGHT = 10
 
+#: Seconds until every proxy has surely found out that a new endpoint answers its health check.
+SETTLE = 3.0
+
+#: Seconds for which a pod that stops goes on to get requests where nobody else is there yet to take them. It answers:
+#: its hook ``preStop`` gives it half a minute by default.
+HOLD = 5.0
+
 # A namespace is the name of a file here, and an annotation may hold anything.
 _NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\.[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -36,6 +43,7 @@ class Backend:
     :ivar instance: ``service.instance``, as labels have it.
     :ivar healthy: it is ready; else it stops, and only what it was sent before is left.
     :ivar pod: its name and node, for people.
+    :ivar held: it stops and gets requests nevertheless, see :func:`hold`.
     """
 
     instance: str
@@ -45,6 +53,37 @@ class Backend:
     weight: int
     healthy: bool
     pod: str
+    held: bool = False
+
+    @property
+    def state(self) -> str:
+        return HEALTHY if self.healthy or self.held else DRAINING
+
+
+@dataclass(frozen=True)
+class Known:
+    """A backend, and since when (monotonic seconds) it is as it is; 0 for those that were there at the beginning."""
+
+    backend: Backend
+    since: float = 0.0
+
+
+def hold(known: Sequence[Known], now: float) -> tuple[list[Backend], float | None]:
+    """The backends of one namespace; those that stop are held while no other is known to take requests.
+
+    Kubernetes deletes an old pod at the moment at which a new one is ready. Proxies then have to check that one first,
+    and a request in between would find nobody.
+
+    :returns: the backends, and when this has to be asked again.
+    """
+    plain = [one.backend for one in known]
+    healthy = [one.since + SETTLE for one in known if one.backend.healthy]
+    stopping = [one.since + HOLD for one in known if not one.backend.healthy]
+    due = [when for when in stopping if when > now]
+    if not due or any(when <= now for when in healthy):
+        return plain, None
+    found = [replace(one.backend, held=not one.backend.healthy and one.since + HOLD > now) for one in known]
+    return found, min([*due, *healthy])
 
 
 def read(pod: Mapping[str, Any], prefix: str) -> Backend | None:
@@ -97,9 +136,7 @@ def _port(containers: Sequence[Mapping[str, Any]], instance: str) -> int | None:
 def direct(namespace: str, backends: Iterable[Backend]) -> Source:
     """The source of one namespace for a proxy that reaches pods: the pods."""
     members = [backend for backend in backends if namespace in backend.registrations]
-    endpoints = tuple(
-        Endpoint(one.address, one.port, one.weight, HEALTHY if one.healthy else DRAINING) for one in members
-    )
+    endpoints = tuple(Endpoint(one.address, one.port, one.weight, one.state) for one in members)
     return Source(tuple(sorted(set(endpoints))), _counts(members))
 
 
@@ -112,7 +149,7 @@ def through(namespace: str, backends: Iterable[Backend], nodes: Collection[str],
     :param port: the namespace's proxy port; None when it has none.
     """
     members = [backend for backend in backends if namespace in backend.registrations]
-    healthy = [backend for backend in members if backend.healthy]
+    healthy = [backend for backend in members if backend.state == HEALTHY]
     if not members or not nodes or port is None:
         return Source()
     weight = max(1, round(sum(backend.weight for backend in healthy or members) / len(nodes)))

@@ -109,6 +109,7 @@ class Board:
 def slim(workload: Mapping[str, Any]) -> dict[str, Any]:
     """A workload without what nobody asks for while it rolls out: its template is most of it."""
     metadata, spec = workload["metadata"], workload["spec"]
+    pods = spec["template"].get("spec") or {}
     managers = []
     for entry in metadata.get("managedFields") or ():
         scales: dict[str, Any] = (
@@ -125,7 +126,11 @@ def slim(workload: Mapping[str, Any]) -> dict[str, Any]:
         },
         "spec": {
             **{key: value for key, value in spec.items() if key not in ("template", "volumeClaimTemplates")},
-            "template": {"metadata": {"labels": (spec["template"].get("metadata") or {}).get("labels") or {}}},
+            "template": {
+                "metadata": {"labels": (spec["template"].get("metadata") or {}).get("labels") or {}},
+                # What pods ask of nodes is told when no node has it.
+                "spec": {key: pods[key] for key in ("nodeSelector", "affinity") if key in pods},
+            },
         },
         "status": workload.get("status") or {},
     }

@@ -149,6 +149,25 @@ def test_instances_of_one_plan_may_be_on_different_engines(soa: Path) -> None:
     assert list(found["kubernetes"]["instances"]) == ["web.main"]
 
 
+def test_each_engine_knows_what_others_run_and_where_clients_find_it_there(soa: Path) -> None:
+    (soa / "api" / "smartstack.yaml").write_text("main: {proxy_port: null}\nother: {proxy_port: 20009}\n")
+    (soa / "web" / "kubernetes-local.yaml").write_text(
+        "main: {deploy_group: g, instances: 2, registrations: [web.main, api.main]}\n"
+    )
+    for engine, other in (("kubernetes", "docker"), ("docker", "kubernetes")):
+        elsewhere = plan(soa, engines={"kubernetes": engine})["elsewhere"]
+        assert json.loads(elsewhere[engine]) == {}
+        found = json.loads(elsewhere[other])
+        assert found["web.main"] == {
+            "engine": engine,
+            "label": "web.main",
+            "replicas": 2,
+            # Nobody is told of one without a proxy port.
+            "registrations": ["web.main"],
+        }
+        assert found["api.main"]["registrations"] == []
+
+
 def test_everything_that_an_instance_needs_is_there_and_nothing_else(soa: Path) -> None:
     adapter = {"paasta_kubernetes_adapter_config": {"namespace": "custom-metrics", "name": "adapter-config"}}
     found = plan(soa, engines={}, services=["web"], settings=adapter)["kubernetes"]

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.paasta.platform.plugins.module_utils.mesh.endpoint_files import DRAINING, HEALTHY, Endpoint
-from ansible_collections.paasta.platform.plugins.module_utils.mesh.pods import changes, direct, read, through
+from ansible_collections.paasta.platform.plugins.module_utils.mesh.pods import (
+    HOLD,
+    SETTLE,
+    Known,
+    changes,
+    direct,
+    hold,
+    read,
+    through,
+)
 
 PREFIX = "paasta.yelp.com"
 NODES = ("172.18.0.2", "172.18.0.3")
@@ -131,3 +140,37 @@ def test_changes_are_told_in_one_line_each() -> None:
         "web.main: 10.244.0.4:8888 joins (web-main-4 on node1)",
     ]
     assert changes("web.main", after, after, names) == []
+
+
+def states(*known: tuple[dict[str, Any], float], now: float) -> tuple[list[str], float | None]:
+    """Of pods, each with the moment since when it is as it is."""
+    found, again = hold([Known(backends(one)[0], since) for one, since in known], now)
+    return [one.state for one in found], again
+
+
+def test_a_pod_that_stops_is_held_until_a_new_one_has_been_checked() -> None:
+    old, new = (pod(1, stops=True), 100.0), (pod(2), 99.9)
+    settled = 99.9 + SETTLE
+    assert states(old, new, now=100.0) == ([HEALTHY, HEALTHY], settled)
+    assert states(old, new, now=settled) == ([DRAINING, HEALTHY], None)
+
+
+def test_a_pod_that_stops_is_not_held_where_others_take_requests() -> None:
+    assert states((pod(1, stops=True), 100.0), (pod(2), 0.0), (pod(3), 99.9), now=100.0)[0] == [
+        DRAINING,
+        HEALTHY,
+        HEALTHY,
+    ]
+
+
+def test_a_pod_is_not_held_for_longer_than_it_answers() -> None:
+    alone = (pod(1, stops=True), 100.0)
+    assert states(alone, now=100.0) == ([HEALTHY], 100.0 + HOLD)
+    assert states(alone, now=100.0 + HOLD) == ([DRAINING], None)
+
+
+def test_held_pods_get_requests_and_are_not_counted() -> None:
+    found, _again = hold([Known(backends(pod(1, stops=True))[0], 100.0)], 100.0)
+    assert direct("web.main", found).instances == {}
+    assert {one.state for one in direct("web.main", found).endpoints} == {HEALTHY}
+    assert {one.state for one in through("web.main", found, NODES, 20002).endpoints} == {HEALTHY}
