@@ -39,6 +39,7 @@ class Change:
     wanted: Wanted
     before: str | None  # the content; None if there is no such file
     access: str  # owner, group and mode before, for people; empty if there is nothing
+    rewrite: bool  # not only its owner, group or mode
 
     def as_diff(self) -> dict[str, str]:
         """The shape that Ansible prints under ``--diff``."""
@@ -85,7 +86,7 @@ def write(change: Change) -> None:
         return
     if wanted.content is None:
         os.makedirs(wanted.path, exist_ok=True)
-    elif change.before != wanted.content:
+    elif change.rewrite:
         _replace(wanted)
         return
     os.chown(wanted.path, *_ids(wanted))
@@ -96,20 +97,23 @@ def _compare(wanted: Wanted) -> Change | None:
     try:
         status = os.lstat(wanted.path)
     except FileNotFoundError:
-        return None if wanted.absent else Change(wanted, None, "")
+        return None if wanted.absent else Change(wanted, None, "", rewrite=True)
     access = f"{_name(status.st_uid, pwd.getpwuid)}:{_name(status.st_gid, grp.getgrgid)} {status.st_mode & 0o7777:04o}"
+    before = None
+    same = not wanted.absent
     if wanted.content is None and not wanted.absent:
-        before = None
-        same = stat.S_ISDIR(status.st_mode)
-        if not same:
+        if not stat.S_ISDIR(status.st_mode):
             raise NotADirectoryError(f"{wanted.path} is there and is not a directory: move it away")
-    else:
+    elif stat.S_ISREG(status.st_mode):
         with open(wanted.path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             before = stream.read()
-        same = not wanted.absent and before == wanted.content and not stat.S_ISLNK(status.st_mode)
+        same = same and before == wanted.content
+    else:
+        # A link is replaced: what it points to is somebody else's.
+        same = False
     if same and access == f"{wanted.owner}:{wanted.group} {wanted.mode:04o}":
         return None
-    return Change(wanted, before, access)
+    return Change(wanted, before, access, rewrite=not same)
 
 
 def _replace(wanted: Wanted) -> None:

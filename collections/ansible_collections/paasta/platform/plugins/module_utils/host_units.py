@@ -12,12 +12,12 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 _PROPERTIES = (
-    "Id LoadState ActiveState SubState UnitFileState NeedDaemonReload FragmentPath DropInPaths"
-    " ExecMainStartTimestamp ActiveEnterTimestamp"
-).split()
+    "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,FragmentPath,DropInPaths"
+    ",ExecMainStartTimestamp,ActiveEnterTimestamp"
+)
 
 
 class UnitError(Exception):
@@ -47,7 +47,7 @@ class Unit:
 
 def look(names: Sequence[str]) -> dict[str, Unit]:
     """The units by name, also those that do not exist."""
-    text = _systemctl("show", "--timestamp=us+utc", f"--property={','.join(_PROPERTIES)}", "--", *names)
+    text = _systemctl("show", "--timestamp=us+utc", f"--property={_PROPERTIES}", "--", *names)
     blocks = [dict(line.partition("=")[::2] for line in block.splitlines()) for block in text.strip().split("\n\n")]
     return {name: _unit(name, block) for name, block in zip(names, blocks, strict=True)}
 
@@ -71,8 +71,7 @@ def _seconds(stamp: str) -> float:
     parts = stamp.split()
     if len(parts) != 4:
         return 0.0
-    form = "%Y-%m-%d %H:%M:%S.%f" if "." in parts[2] else "%Y-%m-%d %H:%M:%S"
-    return datetime.strptime(f"{parts[1]} {parts[2]}", form).replace(tzinfo=timezone.utc).timestamp()
+    return datetime.fromisoformat(f"{parts[1]}T{parts[2]}+00:00").timestamp()
 
 
 def newer(paths: Sequence[str], since: float) -> list[str]:

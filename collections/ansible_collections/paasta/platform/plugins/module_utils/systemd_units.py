@@ -90,7 +90,9 @@ def _refuse_missing(wanted: Mapping[str, Any], found: Mapping[str, host_units.Un
         if unit["state"] == "started" and path not in written and not os.path.exists(path)
     ]
     known = {os.path.basename(path) for path in written}
-    missing += [f"{name}: there is no such unit" for name, unit in found.items() if not unit.loaded and name not in known]
+    missing += [
+        f"{name}: there is no such unit" for name, unit in found.items() if not unit.loaded and name not in known
+    ]
     if missing:
         raise host_units.UnitError("\n".join(missing))
 
@@ -151,9 +153,7 @@ def answer(url: str, ca: str | None) -> str:
     """Why an address does not answer with 2xx; empty if it does. Without ``ca``, a certificate is not looked at."""
     context = ssl.create_default_context(cafile=ca) if ca else ssl._create_unverified_context()
     # No proxy of the environment: addresses are this host's.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(url, timeout=3) as response:
             response.read()

@@ -11,15 +11,16 @@ short_description: Make a host a healthy member of etcd's cluster
 version_added: 0.1.0
 author: The paasta authors (@paasta)
 description:
-  - Starts the member, joins it to the cluster, restarts it if its files are newer than its process, removes members that
-    should be none, and waits until this host's member is healthy. Each step is decided by what the cluster says at that moment.
-  - A member joins as a learner and gets its vote when it has caught up. A member whose data is gone is removed and added
-    again. Data of a member that was removed is set aside.
-  - While a member with a vote is not healthy, no other one is restarted, removed or added. If that does not change within
-    O(timeout), the reason is the error.
+  - Starts the member, joins it to the cluster, restarts it if its files are newer than its process, removes members
+    that should be none, and waits until this host's member is healthy. Each step is decided by what the cluster says
+    at that moment.
+  - A member joins as a learner and gets its vote when it has caught up. A member whose data is gone is removed and
+    added again. Data of a member that was removed is set aside.
+  - While a member with a vote is not healthy, no other one is restarted, removed or added. If that does not change
+    within O(timeout), the reason is the error.
   - Needs neither etcdctl nor anything but Python on the host; certificates are read there.
-  - Members that do not run go first and together, as none of a new cluster is healthy alone; those that run follow with
-    C(throttle=1).
+  - Members that do not run go first and together, as none of a new cluster is healthy alone; those that run follow
+    with C(throttle=1).
 options:
   name:
     description: Name of this host's member.
@@ -55,15 +56,17 @@ options:
     default: /var/lib/etcd
   data:
     description:
-      - By name of a member, whether its host has data, as RV(data) of an earlier task says. A new cluster is started only if
-        no host has any. Without it that is not looked at, as for a task in check mode.
+      - By name of a member, whether its host has data, as RV(data) of an earlier task says. A new cluster is started
+        only if no host has any. Without it that is not looked at, as for a task in check mode.
     type: dict
   unit:
     description: The unit that runs etcd. It reads O(environment_file) if that is there.
     type: str
     default: etcd.service
   environment_file:
-    description: Where the first start's C(ETCD_INITIAL_CLUSTER) and C(ETCD_INITIAL_CLUSTER_STATE) are put. It is removed afterwards.
+    description:
+      - Where the first start's C(ETCD_INITIAL_CLUSTER) and C(ETCD_INITIAL_CLUSTER_STATE) are put. It is removed
+        afterwards.
     type: path
     default: /run/etcd-first-start.env
   watches:

@@ -11,10 +11,10 @@ short_description: Run systemd units with the files they have now
 version_added: 0.1.0
 author: The paasta authors (@paasta)
 description:
-  - Writes files, starts units and enables them, restarts those whose files are newer than their process, and waits until
-    they answer, all in one task.
-  - Nothing has to be remembered for a restart. A run that was killed between a change and the restart is finished by the
-    next one, and a certificate that something else renewed counts as well.
+  - Writes files, starts units and enables them, restarts those whose files are newer than their process, and waits
+    until they answer, all in one task.
+  - Nothing has to be remembered for a restart. A run that was killed between a change and the restart is finished by
+    the next one, and a certificate that something else renewed counts as well.
   - With C(throttle=1) hosts follow one after the other, each when the one before is ready. A task before it with
     C(check_mode=true) spares the wait where nothing is to do.
 options:
@@ -67,13 +67,14 @@ options:
         default: started
       watches:
         description:
-          - Files the process has read at its start, such as its program, configuration and certificates. The unit's own file
-            and its drop-ins are always among them.
+          - Files the process has read at its start, such as its program, configuration and certificates. The unit's own
+            file and its drop-ins are always among them.
         type: list
         elements: path
         default: []
       url:
-        description: Answers with 2xx if the unit is ready. Without it, the unit is ready when systemd says that it is active.
+        description:
+          - Answers with 2xx if the unit is ready. Without it, the unit is ready when systemd says that it is active.
         type: str
       ca:
         description: Authority of the certificate at O(units[].url). Without it the certificate is not looked at.

@@ -95,7 +95,7 @@ class Client:
         return "; ".join(problems) or "it has not started yet"
 
     def _call(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What the first member says that answers. An answer that is an error is final but for `no leader` and the like."""
+        """What the first member says that can do it. Raises EtcdError with what all of them said."""
         problems = []
         for endpoint in self._endpoints:
             try:

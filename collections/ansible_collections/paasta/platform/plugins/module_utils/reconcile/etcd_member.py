@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shlex
@@ -149,10 +150,14 @@ class _Host:
             host_units.control("enable", self.unit)
         elif step.kind == "set_aside":
             self._set_aside()
-        elif step.member is not None:
-            {"promote": client.promote, "remove": client.remove}.get(
-                step.kind, lambda member: client.update(member, view.url)
-            )(step.member)
+        elif step.member is None:
+            raise Refused(f"{step.kind}: nobody said whom")
+        elif step.kind == "promote":
+            client.promote(step.member)
+        elif step.kind == "remove":
+            client.remove(step.member)
+        else:
+            client.update(step.member, view.url)
 
     def _start(self) -> None:
         host_units.control("enable", self.unit)
@@ -179,10 +184,8 @@ class _Host:
 
     def forget_first_start(self) -> None:
         """A member that loses its data later must not start a cluster of its own."""
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(self._args["environment_file"])
-        except FileNotFoundError:
-            pass
 
 
 def _bracketed(address: str) -> str:

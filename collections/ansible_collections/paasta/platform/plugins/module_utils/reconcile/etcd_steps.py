@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a host has to do next to be a healthy member of etcd's cluster: pure, one step at a time.
 
-A step is decided by what there is, not by what was done before. So a run that was killed goes on where it stopped, and a
-step that the cluster refuses for now (it wants all members connected before it takes another) is simply tried again.
+A step is decided by what there is, not by what was done before. So a run that was killed goes on where it stopped, and
+a step that the cluster refuses for now (it wants all members connected before it takes another) is simply tried again.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ def _without_cluster(view: View) -> Step:
     if view.with_data:
         return Step(
             "wait",
-            f"{', '.join(sorted(view.with_data))}: has data, but no majority of the cluster answers, so that {view.name}, "
-            f"which has none, cannot join it ({view.silence}). Start the members that have data; if their majority is lost "
-            "for good, restore a snapshot with playbooks/etcd_restore.yml",
+            f"{', '.join(sorted(view.with_data))}: has data, but no majority of the cluster answers, so that "
+            f"{view.name}, which has none, cannot join it ({view.silence}). Start the members that have data; if their "
+            "majority is lost for good, restore a snapshot with playbooks/etcd_restore.yml",
         )
     if view.unseen:
         raise Refused(
-            f"No member of etcd answers, and {', '.join(sorted(view.unseen))}: not in this run, so nobody knows whether data is "
-            "there. Run it for all of etcd_members"
+            f"No member of etcd answers, and {', '.join(sorted(view.unseen))}: not in this run, so nobody knows "
+            "whether data is there. Run it for all of etcd_members"
         )
     return Step("found", "there is no cluster yet")
 
@@ -140,7 +140,11 @@ def _as_member(view: View, mine: Member | None) -> Step | None:
     if view.fresh:
         problem = _problem(view, without=mine)
         reason = f"newer than its process: {', '.join(view.fresh)}"
-        return Step("wait", f"{view.name} has to be restarted ({reason}), but {problem}") if problem else Step("restart", reason)
+        return (
+            Step("wait", f"{view.name} has to be restarted ({reason}), but {problem}")
+            if problem
+            else Step("restart", reason)
+        )
     if not mine.healthy:
         return Step("wait", f"{view.name} is not healthy: {mine.health}")
     if mine.learner:
@@ -171,6 +175,6 @@ def _refuse_shrinking(view: View) -> None:
     kept = len(view.members or ()) - len(gone)
     if len(gone) > kept:
         raise Refused(
-            f"{', '.join(item.title for item in gone)} of {kept + len(gone)} members would be removed, as etcd_members does "
-            "not have them. Is this the right inventory? If so, take away fewer members in one run, at most half of them"
+            f"{', '.join(item.title for item in gone)} of {kept + len(gone)} members would be removed, as etcd_members "
+            "does not have them. Is this the right inventory? If so, take away at most half of the members in one run"
         )

@@ -1,0 +1,135 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.paasta.platform.plugins.module_utils import host_units, systemd_units
+from ansible_collections.paasta.platform.plugins.module_utils.host_units import Unit
+
+ABSENT = Unit("a.service", False, "inactive", "dead", False, False, (), 0)
+
+
+class FakeSystemd:
+    """Units that start at once, and a note of what they were told."""
+
+    def __init__(self, **units: Unit) -> None:
+        self.units = {f"{name}.service": unit for name, unit in units.items()}
+        self.calls: list[str] = []
+        self.fails = False
+
+    def look(self, names: Sequence[str]) -> dict[str, Unit]:
+        return {name: self.units[name] for name in names}
+
+    def reload(self) -> None:
+        self.calls.append("reload")
+        self.units = {name: replace(unit, loaded=True, outdated=False) for name, unit in self.units.items()}
+
+    def control(self, verb: str, *names: str, wait: bool = False) -> None:
+        for name in names:
+            self.calls.append(f"{verb} {name}")
+            unit = self.units[name]
+            if verb in ("enable", "disable"):
+                self.units[name] = replace(unit, enabled=verb == "enable")
+            elif verb == "stop":
+                self.units[name] = replace(unit, state="inactive", detail="dead")
+            else:
+                state = ("activating", "auto-restart") if self.fails else ("active", "running")
+                self.units[name] = replace(unit, state=state[0], detail=state[1], since=time.time())
+
+    def wait_for_end(self, name: str, _timeout: float) -> None:
+        self.control("stop", name)
+
+
+@pytest.fixture
+def systemd(monkeypatch: pytest.MonkeyPatch) -> FakeSystemd:
+    fake = FakeSystemd(a=replace(ABSENT, loaded=True))
+    for name in ("look", "reload", "control", "wait_for_end"):
+        monkeypatch.setattr(host_units, name, getattr(fake, name))
+    monkeypatch.setattr(host_units, "journal", lambda name: f"last words of {name}")
+    monkeypatch.setattr(systemd_units, "_PAUSE", 0.01)
+    return fake
+
+
+def run(check: bool = False, timeout: float = 0.1, **unit: Any) -> dict[str, Any]:
+    wanted = {"name": "a.service", "state": "started", "watches": [], "url": None, "ca": None} | unit
+    return systemd_units.run({"files": [], "units": [wanted], "timeout": timeout}, check, False)
+
+
+def test_a_unit_is_started_and_enabled_once(systemd: FakeSystemd) -> None:
+    assert run()["units"]["a.service"] == {"action": "started", "reason": "it was inactive", "state": "inactive"}
+    assert systemd.calls == ["enable a.service", "restart a.service"]
+    assert run()["changed"] is False
+
+
+def test_a_newer_file_restarts_it_whoever_wrote_it(systemd: FakeSystemd, tmp_path: Path) -> None:
+    file = tmp_path / "tls.crt"
+    file.write_text("old")
+    time.sleep(0.02)
+    run(watches=[str(file)])
+    assert run(watches=[str(file)])["changed"] is False
+    time.sleep(0.02)
+    file.write_text("new")
+    report = run(watches=[str(file)])["units"]["a.service"]
+    assert (report["action"], report["reason"]) == ("restarted", f"newer than its process: {file}")
+    assert run(watches=[str(file)])["changed"] is False
+
+
+def test_check_mode_says_so_and_does_nothing(systemd: FakeSystemd) -> None:
+    result = run(check=True)
+    assert (result["changed"], result["pending"], systemd.calls) == (True, True, [])
+
+
+def test_a_missing_file_is_said_before_anything_starts(systemd: FakeSystemd) -> None:
+    result = run(watches=["/nowhere/tls.crt"])
+    assert result["msg"] == "a.service: there is no file /nowhere/tls.crt"
+    assert systemd.calls == []
+
+
+def test_a_unit_that_does_not_get_ready_fails_with_its_last_words(systemd: FakeSystemd) -> None:
+    systemd.fails = True
+    result = run()
+    assert result["failed"] is True
+    assert result["msg"] == (
+        "a.service is not ready after 0.1 seconds: it is activating (auto-restart)\nlast words of a.service"
+    )
+
+
+def test_one_that_runs_but_does_not_answer_is_waited_for(systemd: FakeSystemd) -> None:
+    run()
+    # Nothing listens on port 1.
+    result = run(url="http://127.0.0.1:1/readyz")
+    assert "http://127.0.0.1:1/readyz: " in result["msg"]
+    assert "refused" in result["msg"]
+
+
+def test_stopped_units_are_disabled(systemd: FakeSystemd) -> None:
+    run()
+    assert run(state="stopped")["units"]["a.service"]["action"] == "stopped"
+    assert systemd.calls[-2:] == ["disable a.service", "stop a.service"]
+    assert run(state="stopped")["changed"] is False
+
+
+def test_systemd_reads_units_that_changed(systemd: FakeSystemd) -> None:
+    systemd.units["a.service"] = replace(systemd.units["a.service"], outdated=True)
+    run()
+    assert systemd.calls[0] == "reload"
+
+
+@pytest.mark.parametrize(
+    ("stamp", "seconds"),
+    [
+        ("Mon 2026-11-23 02:07:18.500000 UTC", 1795399638.5),
+        ("Mon 2026-11-23 02:07:18 UTC", 1795399638.0),
+        ("", 0),
+        ("n/a", 0),
+    ],
+)
+def test_times_of_systemd(stamp: str, seconds: float) -> None:
+    assert host_units._seconds(stamp) == seconds
