@@ -1,0 +1,139 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The cluster under test, asked as an administrator does: with kubectl on a control-plane host."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+FIRST = "node1"
+NODES = ("node1", "node2", "node3", "node4")
+REGISTRY = "node1:5000"
+PREFIX = "paasta-molecule-kubernetes-"
+PORT = 8080
+PATIENCE = 120.0  # seconds
+
+#: What a pod of the tests runs: it answers with its own name and the address that asks.
+SERVER = f"""
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write((os.environ["HOSTNAME"] + " " + self.client_address[0]).encode())
+http.server.ThreadingHTTPServer(("", {PORT}), Handler).serve_forever()
+"""
+
+Object = dict[str, Any]
+
+
+def wait_for(what: str, is_so: Callable[[], Any], timeout: float = PATIENCE) -> Any:
+    """What ``is_so`` returns as soon as it is true."""
+    end = time.monotonic() + timeout
+    while not (found := is_so()):
+        assert time.monotonic() < end, f"{what}: not within {timeout:.0f} s"
+        time.sleep(0.5)
+    return found
+
+
+class Cluster:
+    """kubectl on a host; testinfra's host object is given."""
+
+    def __init__(self, host: Any) -> None:
+        self.host = host
+
+    def kubectl(self, *words: str) -> str:
+        """What it prints; it must succeed."""
+        return str(self.host.check_output(f"kubectl --kubeconfig /etc/kubernetes/admin.conf {shlex.join(words)}"))
+
+    def get(self, *words: str) -> Object:
+        """What the API server has, as ``kubectl get`` names it."""
+        return dict(json.loads(self.kubectl("get", *words, "--output=json")))
+
+    def apply(self, *manifests: Object) -> None:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
+        command = "kubectl --kubeconfig /etc/kubernetes/admin.conf apply --server-side --filename=-"
+        self.host.check_output(f"printf %s {shlex.quote(text)} | {command}")
+
+    def image(self) -> str:
+        """An image with Python that the cluster's registry has; ``KUBERNETES_TEST_IMAGE`` names another."""
+        if given := os.environ.get("KUBERNETES_TEST_IMAGE"):
+            return given
+        tags = json.loads(self.host.check_output(f"curl -sSf http://{REGISTRY}/v2/services-web/tags/list"))["tags"]
+        return f"{REGISTRY}/services-web:{tags[0]}"
+
+    def namespace(self, name: str) -> str:
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        # Pods are refused until it is there.
+        wait_for("service account default", lambda: self.get("serviceaccounts", f"--namespace={name}")["items"])
+        return name
+
+    def remove(self, namespace: str) -> None:
+        self.kubectl("delete", "namespace", namespace, "--wait=false")
+
+    def serve(self, namespace: str, nodes: Iterable[str] = NODES, image: str = "") -> None:
+        """One pod on each node that answers on :data:`PORT`, named as the node, and service ``all`` before them."""
+        used = image or self.image()
+        metadata = {"namespace": namespace, "labels": {"app": "all"}}
+        pods = [
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {**metadata, "name": node},
+                "spec": {
+                    "nodeName": node,
+                    "terminationGracePeriodSeconds": 1,
+                    "containers": [
+                        {
+                            "name": "main",
+                            "image": used,
+                            "command": ["python3", "-c", SERVER],
+                            "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+                        }
+                    ],
+                },
+            }
+            for node in nodes
+        ]
+        ports = [{"port": 80, "targetPort": PORT}]
+        spec = {"selector": {"app": "all"}, "ports": ports}
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {**metadata, "name": "all"}, "spec": spec}
+        self.apply(*pods, service)
+        self.wait_ready(namespace)
+
+    def wait_ready(self, namespace: str) -> None:
+        self.kubectl(
+            "wait", "pods", "--all", f"--namespace={namespace}", "--for=condition=Ready", f"--timeout={PATIENCE:.0f}s"
+        )
+
+    def addresses(self, namespace: str) -> dict[str, str]:
+        """Address of each pod, by the node it is named after."""
+        pods = self.get("pods", f"--namespace={namespace}")["items"]
+        return {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in pods}
+
+    def python(self, namespace: str, pod: str, code: str) -> str:
+        """What Python prints in a pod."""
+        return self.kubectl("exec", f"--namespace={namespace}", pod, "--", "python3", "-c", code).strip()
+
+    def fetch(self, namespace: str, pod: str, *urls: str) -> list[str]:
+        """What a pod gets from addresses, or the error in place of it."""
+        code = f"""
+import urllib.request
+for url in {list(urls)!r}:
+    try:
+        print(urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(url, timeout=5).read().decode())
+    except OSError as error:
+        print("error:", error)
+"""
+        return self.python(namespace, pod, code).splitlines()
+
+
+def restart(node: str) -> None:
+    """What a reboot is for a machine that is a container."""
+    subprocess.run(["docker", "restart", "--time=60", f"{PREFIX}{node}"], check=True, capture_output=True)
