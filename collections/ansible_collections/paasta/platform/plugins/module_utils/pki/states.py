@@ -1,0 +1,50 @@
+# Copyright the paasta authors
+# SPDX-License-Identifier: Apache-2.0
+"""The states of the module ``kube_certificates``: one function of plain data for the three steps and the table."""
+
+from __future__ import annotations
+
+import datetime
+import grp
+import os
+import pwd
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import missing_required_lib
+
+from . import host, issuer, x509
+from .entries import OPTIONS, read
+from .sealing import Broken
+from .store import Store
+
+ARGUMENTS: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["requested", "issued", "installed", "listed"], "required": True},
+    "directory": {"type": "path", "required": True},
+    "certificates": {"type": "list", "elements": "dict", "options": OPTIONS, "default": []},
+    "holds_authorities": {"type": "bool", "default": False},
+    "renew_days": {"type": "float", "default": 60},
+    "hosts": {"type": "list", "elements": "dict", "default": []},
+    "issued": {"type": "dict"},
+}
+REQUIRED_IF = [("state", "issued", ["hosts"]), ("state", "installed", ["issued"])]
+
+
+def run(args: Mapping[str, Any], check_mode: bool, now: datetime.datetime | None = None) -> dict[str, Any]:
+    """``args`` is as in :data:`ARGUMENTS`; returns the module's result. The clock may be given, in UTC."""
+    if x509.CRYPTOGRAPHY_MISSING:
+        return {"failed": True, "msg": f"{missing_required_lib('cryptography')} ({x509.CRYPTOGRAPHY_MISSING})"}
+    now = now or datetime.datetime.now(datetime.UTC)
+    owner = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    store = Store(args["directory"], owner)
+    try:
+        if args["state"] == "listed":
+            return host.listed(store, now)
+        if args["state"] == "issued":
+            return issuer.issued(store, args["hosts"], now)
+        entries = read(args["certificates"])
+        if args["state"] == "installed":
+            return host.installed(store, entries, args["issued"])
+        return host.requested(store, entries, args["holds_authorities"], args["renew_days"], now, check_mode)
+    except (issuer.Refused, x509.Invalid, Broken, ValueError, OSError) as error:
+        return {"failed": True, "msg": str(error)}
