@@ -82,15 +82,83 @@ options:
     type: float
     default: 60
   hosts:
-    description:
-      - For O(state=issued), every host that asks. Each has C(host), C(certificates), and C(requests), C(authorities)
-        and C(public_key) as O(state=requested) returned them.
+    description: For O(state=issued), every host that asks.
     type: list
     elements: dict
     default: []
+    suboptions:
+      host:
+        description: Its name in RV(hosts).
+        type: str
+        required: true
+      certificates:
+        description: The certificates that it may have, as O(certificates).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: The files below the directory are C(<name>.crt) and C(<name>.key).
+            type: str
+            required: true
+          authority:
+            description: Who signs it.
+            type: str
+            choices: [ca, front-proxy-ca, etcd/ca]
+            default: ca
+          common_name:
+            description: For Kubernetes, the name of the user.
+            type: str
+            required: true
+          organizations:
+            description: For Kubernetes, the groups of the user.
+            type: list
+            elements: str
+            default: []
+          dns_names:
+            description: Names of a server.
+            type: list
+            elements: str
+            default: []
+          ip_addresses:
+            description: Addresses of a server.
+            type: list
+            elements: str
+            default: []
+          usages:
+            description: What it is for.
+            type: list
+            elements: str
+            choices: [server, client]
+            required: true
+      requests:
+        description: What O(state=requested) returned there in RV(requests).
+        type: dict
+        required: true
+      authorities:
+        description: What it returned in RV(authorities).
+        type: dict
+        required: true
+      public_key:
+        description: What it returned in RV(public_key).
+        type: str
+        default: ""
   issued:
     description: For O(state=installed), what O(state=issued) returned for the host in RV(hosts).
     type: dict
+    suboptions:
+      certificates:
+        description: Certificates by name, in PEM.
+        type: dict
+        required: true
+      authorities:
+        description: Certificates of authorities by name, in PEM.
+        type: dict
+        required: true
+      sealed:
+        description: The shared secrets, encrypted to this host.
+        type: str
+        default: ""
 requirements:
   - cryptography >= 38 (on the host)
 attributes:

@@ -18,14 +18,27 @@ from .entries import OPTIONS, read
 from .sealing import Broken
 from .store import Store
 
+_CERTIFICATES: dict[str, Any] = {"type": "list", "elements": "dict", "options": OPTIONS, "default": []}
+_ASKED: dict[str, Any] = {
+    "host": {"type": "str", "required": True},
+    "certificates": _CERTIFICATES,
+    "requests": {"type": "dict", "required": True},
+    "authorities": {"type": "dict", "required": True},
+    "public_key": {"type": "str", "default": "", "no_log": False},
+}
+_ISSUED: dict[str, Any] = {
+    "certificates": {"type": "dict", "required": True},
+    "authorities": {"type": "dict", "required": True},
+    "sealed": {"type": "str", "default": ""},
+}
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["requested", "issued", "installed", "listed"], "required": True},
     "directory": {"type": "path", "required": True},
-    "certificates": {"type": "list", "elements": "dict", "options": OPTIONS, "default": []},
+    "certificates": _CERTIFICATES,
     "holds_authorities": {"type": "bool", "default": False},
     "renew_days": {"type": "float", "default": 60},
-    "hosts": {"type": "list", "elements": "dict", "default": []},
-    "issued": {"type": "dict"},
+    "hosts": {"type": "list", "elements": "dict", "options": _ASKED, "default": []},
+    "issued": {"type": "dict", "options": _ISSUED},
 }
 REQUIRED_IF = [("state", "issued", ["hosts"]), ("state", "installed", ["issued"])]
 
