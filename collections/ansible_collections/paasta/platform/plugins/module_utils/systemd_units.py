@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, Any] = {
             "watches": {"type": "list", "elements": "path", "default": []},
             "url": {"type": "str"},
             "ca": {"type": "path"},
+            "peers": {"type": "list", "elements": "str", "default": []},
         },
     },
     "timeout": {"type": "float", "default": 60},
@@ -53,11 +54,12 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
         result["diff"] = [change.as_diff() for change in changes]
     try:
         if not check_mode:
+            _await_peers(args, set(result["files"]))
             for change in changes:
                 host_files.write(change)
         result["units"] = units = _units(args, set(result["files"]), check_mode)
     except (OSError, host_units.UnitError, NotReady) as error:
-        return result | {"failed": True, "changed": not check_mode, "msg": str(error)}
+        return result | {"failed": True, "changed": False, "msg": str(error)}
     result["changed"] = bool(changes or any(unit["action"] for unit in units.values()))
     result["pending"] = check_mode and result["changed"]
     return result
@@ -80,6 +82,30 @@ def _units(args: Mapping[str, Any], written: set[str], check_mode: bool) -> dict
         if not check_mode:
             _act(unit, wanted[name], decision[0], args["timeout"])
     return report
+
+
+def _await_peers(args: Mapping[str, Any], written: set[str]) -> None:
+    """Before anything is changed: whoever serves while a unit is restarted is ready. Raises NotReady.
+
+    ``throttle`` alone does not do it: Ansible goes on to the next host when one has failed, until the task's end.
+    """
+    restarts = {
+        name: unit["reason"]
+        for name, unit in _units(args, written, check_mode=True).items()
+        # One that is about to start, perhaps for the hundredth time, serves nobody.
+        if unit["action"] == "restarted" and unit["state"] == "active"
+    }
+    for unit in args["units"]:
+        if unit["name"] not in restarts:
+            continue
+        deadline = time.monotonic() + args["timeout"]
+        while problems := [problem for url in unit["peers"] if (problem := answer(url, unit["ca"]))]:
+            if time.monotonic() > deadline:
+                raise NotReady(
+                    f"{unit['name']} has to be restarted ({restarts[unit['name']]}), but others that should serve "
+                    f"meanwhile are not ready: {'; '.join(problems)}. Nothing was changed on this host"
+                )
+            time.sleep(_PAUSE)
 
 
 def _refuse_missing(wanted: Mapping[str, Any], found: Mapping[str, host_units.Unit], written: set[str]) -> None:

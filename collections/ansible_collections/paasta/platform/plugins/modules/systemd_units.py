@@ -15,8 +15,8 @@ description:
     until they answer, all in one task.
   - Nothing has to be remembered for a restart. A run that was killed between a change and the restart is finished by
     the next one, and a certificate that something else renewed counts as well.
-  - With C(throttle=1) hosts follow one after the other, each when the one before is ready. A task before it with
-    C(check_mode=true) spares the wait where nothing is to do.
+  - With C(throttle=1) and O(units[].peers) hosts follow one after the other, each when all others are ready. A task
+    before it with C(check_mode=true) spares the wait where nothing is to do.
 options:
   files:
     description: Files to write before anything is started.
@@ -79,6 +79,13 @@ options:
       ca:
         description: Authority of the certificate at O(units[].url). Without it the certificate is not looked at.
         type: path
+      peers:
+        description:
+          - Addresses of the same kind on other hosts. The unit, if it is active, is restarted, and anything written,
+            only when all of them answer with 2xx. C(throttle) alone goes on to the next host when one has failed.
+        type: list
+        elements: str
+        default: []
   timeout:
     description: Seconds each unit may take to be ready.
     type: float

@@ -58,7 +58,7 @@ def systemd(monkeypatch: pytest.MonkeyPatch) -> FakeSystemd:
 
 
 def run(check: bool = False, timeout: float = 0.1, **unit: Any) -> dict[str, Any]:
-    wanted = {"name": "a.service", "state": "started", "watches": [], "url": None, "ca": None} | unit
+    wanted = {"name": "a.service", "state": "started", "watches": [], "url": None, "ca": None, "peers": []} | unit
     return systemd_units.run({"files": [], "units": [wanted], "timeout": timeout}, check, False)
 
 
@@ -107,6 +107,23 @@ def test_one_that_runs_but_does_not_answer_is_waited_for(systemd: FakeSystemd) -
     result = run(url="http://127.0.0.1:1/readyz")
     assert "http://127.0.0.1:1/readyz: " in result["msg"]
     assert "refused" in result["msg"]
+
+
+def test_nothing_is_touched_while_those_who_serve_meanwhile_are_not_ready(systemd: FakeSystemd, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text("old")
+    nobody = ["http://127.0.0.1:1/readyz"]
+    assert "failed" not in run(watches=[str(file)], peers=nobody), "a first start is no restart"
+    time.sleep(0.02)
+    file.write_text("new")
+    calls = list(systemd.calls)
+    result = run(watches=[str(file)], peers=nobody)
+    assert "others that should serve meanwhile are not ready: http://127.0.0.1:1/readyz: " in result["msg"]
+    assert result["msg"].endswith("Nothing was changed on this host")
+    assert (result["changed"], systemd.calls) == (False, calls)
+    # One that fails to start again and again serves nobody: nobody has to stand in for it.
+    systemd.units["a.service"] = replace(systemd.units["a.service"], state="activating", detail="start")
+    assert run(watches=[str(file)], peers=nobody)["units"]["a.service"]["action"] == "restarted"
 
 
 def test_stopped_units_are_disabled(systemd: FakeSystemd) -> None:
