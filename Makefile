@@ -6,11 +6,13 @@ SHELL := /bin/bash
 INVENTORY ?= inventories/local
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/paasta
 STATE := $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/paasta
-PLAYBOOK := .venv/bin/ansible-playbook -i $(INVENTORY)
+# ENGINE=kubernetes adds to the machines of the inventory what makes them a Kubernetes cluster.
+ENGINE ?= docker
+PLAYBOOK := .venv/bin/ansible-playbook -i $(INVENTORY)$(if $(filter kubernetes,$(ENGINE)), -i $(INVENTORY)-kubernetes)
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup venv up down nodes bootstrap status docs
+.PHONY: help setup venv programs up down nodes bootstrap status docs
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,13 +22,17 @@ setup: ## Virtual environment with the pinned tools, collections (done by the ot
 
 venv: setup
 
-up: setup ## Everything: node containers, platform, example services (NODES=3 for three nodes)
+# The programs of Kubernetes, for its machines.
+programs: setup
+	@$(if $(filter kubernetes,$(ENGINE)),scripts/kubernetes-programs)
+
+up: programs ## Everything: node containers, platform, example services (NODES=3 for three nodes, ENGINE=kubernetes)
 	@$(PLAYBOOK) playbooks/up.yml $(if $(NODES),-e node_containers_count=$(NODES)) $(ARGS)
 
 nodes: setup ## Only the node containers (NODES=n)
 	@$(PLAYBOOK) playbooks/nodes.yml $(if $(NODES),-e node_containers_count=$(NODES)) $(ARGS)
 
-bootstrap: setup ## Only the roles that turn the nodes into a platform
+bootstrap: programs ## Only the roles that turn the nodes into a platform
 	@$(PLAYBOOK) playbooks/bootstrap.yml $(ARGS)
 
 status: setup ## What really runs, as a table

@@ -5,18 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cluster import FIRST, NODES, PORT, Cluster, restart, wait_for
 
-testinfra_hosts = [f"ansible://{FIRST}"]
 NAMESPACE = "test-network"
 
 
 @pytest.fixture(scope="module")
-def cluster(host: Any) -> Iterator[Cluster]:
-    cluster = Cluster(host)
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
     cluster.namespace(NAMESPACE)
     cluster.serve(NAMESPACE)
     yield cluster
@@ -57,21 +55,21 @@ def test_a_service_answers_on_its_address_from_every_node_with_pods_of_all(clust
 
 def test_a_node_reaches_pods_of_other_nodes(cluster: Cluster) -> None:
     for node, address in cluster.addresses(NAMESPACE).items():
-        assert cluster.host.check_output(f"curl -sSf -m 5 http://{address}:{PORT}/").split()[0] == node
+        assert cluster.output(f"curl -sSf -m 5 http://{address}:{PORT}/").split()[0] == node
 
 
 def test_whoever_is_no_pod_sees_the_nodes_address(cluster: Cluster) -> None:
     nodes = {node["metadata"]["name"]: node for node in cluster.get("nodes")["items"]}
     address = {each["type"]: each["address"] for each in nodes["node2"]["status"]["addresses"]}["InternalIP"]
     code = "import socket; s = socket.socket(); s.bind(('', 18099)); s.listen(); print(s.accept()[1][0])"
-    cluster.host.check_output(
+    cluster.output(
         f'systemd-run --quiet --unit=test-network --property=StandardOutput=file:/run/test-network python3 -uc "{code}"'
     )
     first = {each["type"]: each["address"] for each in nodes[FIRST]["status"]["addresses"]}["InternalIP"]
     asked = f"import socket; socket.create_connection(('{first}', 18099), 5)"
-    wait_for("a listener", lambda: cluster.host.run("ss -Hltn sport = :18099").stdout)
+    wait_for("a listener", lambda: cluster.run("ss -Hltn sport = :18099").stdout)
     cluster.python(NAMESPACE, "node2", asked)
-    wait_for("a connection", lambda: cluster.host.file("/run/test-network").content_string.strip() == address)
+    wait_for("a connection", lambda: cluster.output("cat /run/test-network") == address)
 
 
 def test_packets_as_large_as_the_network_takes_pass_whole(cluster: Cluster) -> None:
@@ -82,30 +80,30 @@ def test_packets_as_large_as_the_network_takes_pass_whole(cluster: Cluster) -> N
     address = cluster.addresses(NAMESPACE)["node2"]
     assert cluster.python(NAMESPACE, FIRST, code.format(address, PORT)).startswith("HTTP/1.0")
     sizes = {cluster.python(NAMESPACE, node, "print(open('/sys/class/net/eth0/mtu').read())") for node in NODES}
-    own = cluster.host.check_output("cat /sys/class/net/kube-pods/mtu")
+    own = cluster.output("cat /sys/class/net/kube-pods/mtu")
     assert sizes == {own}
 
 
 def test_addresses_that_no_node_has_are_refused_at_once(cluster: Cluster) -> None:
-    assert cluster.host.run("ip route get 10.244.255.9").rc != 0
+    assert cluster.run("ip route get 10.244.255.9").returncode != 0
 
 
 def test_the_network_is_as_its_program_wants_it(cluster: Cluster) -> None:
-    assert cluster.host.check_output("kube-network --check") == ""
-    cluster.host.check_output("ip link del kube-pods")
-    assert "overlay" in cluster.host.check_output("kube-network --check")
-    cluster.host.check_output("kube-network")
-    assert cluster.host.check_output("kube-network --check") == ""
+    assert cluster.output("kube-network --check") == ""
+    cluster.output("ip link del kube-pods")
+    assert "overlay" in cluster.output("kube-network --check")
+    cluster.output("kube-network")
+    assert cluster.output("kube-network --check") == ""
     assert every_pair(cluster) == []
 
 
 def test_forwarding_passes_beside_a_firewall_that_refuses(cluster: Cluster) -> None:
     """As Docker Engine leaves it where it was there first."""
-    cluster.host.check_output("iptables -P FORWARD DROP")
+    cluster.output("iptables -P FORWARD DROP")
     try:
         assert every_pair(cluster) == []
     finally:
-        cluster.host.check_output("iptables -P FORWARD ACCEPT")
+        cluster.output("iptables -P FORWARD ACCEPT")
 
 
 def test_after_a_restart_of_a_node_its_pods_are_reached_again(cluster: Cluster) -> None:
