@@ -25,7 +25,7 @@ PROXY = "/etc/kubernetes/kube-proxy.yaml"
 #: Flags that say where something is or who the node is; everything else is in the configuration.
 FLAGS = {"config", "kubeconfig", "hostname-override", "node-ip", "node-labels"}
 
-#: One look at a host: of each process its flags, and whether it is older than its configuration; files with their modes.
+#: One look at a host: the flags of each process, whether it is older than its configuration, and files with their modes.
 LOOK = """
 import glob, grp, json, os, pwd, subprocess
 found = {"flags": {}, "stale": [], "files": {}}
@@ -35,7 +35,7 @@ for name in ("kubelet", "kube-proxy"):
     found["flags"][name] = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
     if pid == "0" or os.stat("/etc/kubernetes/" + name + ".yaml").st_ctime > os.stat("/proc/" + pid).st_ctime:
         found["stale"].append(name)
-for pattern in ("/etc/systemd/system/kubelet.service", "/etc/kubernetes/kube*", "/etc/kubernetes/pki/*", "/etc/cni/net.d/*"):
+for pattern in ("/etc/systemd/system/kubelet.service", "/etc/kubernetes/kube*", "/etc/kubernetes/pki/*"):
     for path in glob.glob(pattern):
         status = os.stat(path)
         owner = pwd.getpwuid(status.st_uid).pw_name + ":" + grp.getgrgid(status.st_gid).gr_name
@@ -54,6 +54,10 @@ def equals(path: str, value: Any) -> Callable[[Config], bool]:
     return lambda config: at(config, path) == value
 
 
+def differs(path: str, value: Any) -> Callable[[Config], bool]:
+    return lambda config: at(config, path) not in ({}, value)
+
+
 def has(*paths: str) -> Callable[[Config], bool]:
     return lambda config: all(at(config, path) not in ({}, "", None) for path in paths)
 
@@ -63,7 +67,7 @@ CHECKS: list[tuple[str, str, Callable[[Config], bool]]] = [
     ("4.2.2 not AlwaysAllow", KUBELET, equals("authorization.mode", "Webhook")),
     ("4.2.3 authority of clients", KUBELET, equals("authentication.x509.clientCAFile", "/etc/kubernetes/pki/ca.crt")),
     ("4.2.4 no port without questions", KUBELET, equals("readOnlyPort", 0)),
-    ("4.2.5 idle streams end", KUBELET, lambda config: at(config, "streamingConnectionIdleTimeout") not in ({}, "0", "0s")),
+    ("4.2.5 idle streams end", KUBELET, differs("streamingConnectionIdleTimeout", "0s")),
     ("4.2.6 settings of the kernel", KUBELET, equals("protectKernelDefaults", True)),
     ("4.2.7 chains of iptables", KUBELET, equals("makeIPTablesUtilChains", True)),
     ("4.2.9 events are kept", KUBELET, lambda config: 0 < at(config, "eventRecordQPS") <= 50),

@@ -64,7 +64,8 @@ def test_every_node_is_ready_and_has_its_labels(cluster: Cluster) -> None:
 
 
 def test_kubelet_knows_who_asks(cluster: Cluster) -> None:
-    address = cluster.host.ansible.get_variables()["paasta_address"]
+    addresses = cluster.get("node", FIRST)["status"]["addresses"]
+    address = next(each["address"] for each in addresses if each["type"] == "InternalIP")
     answer = "curl --silent --output /dev/null --write-out '%{http_code}' --cacert /etc/kubernetes/pki/ca.crt"
     # Its certificate is of the cluster's authority and has its address, or curl would print 000.
     assert cluster.host.check_output(f"{answer} https://{address}:10250/pods") == "401"
