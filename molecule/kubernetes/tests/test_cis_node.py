@@ -25,7 +25,7 @@ PROXY = "/etc/kubernetes/kube-proxy.yaml"
 #: Flags that say where something is or who the node is; everything else is in the configuration.
 FLAGS = {"config", "kubeconfig", "hostname-override", "node-ip", "node-labels"}
 
-#: One look at a host: the flags of each process, whether it is older than its configuration, and files with their modes.
+#: One look at a host: flags of each process, whether it is older than its configuration, and files with their modes.
 LOOK = """
 import glob, grp, json, os, pwd, subprocess
 found = {"flags": {}, "stale": [], "files": {}}
