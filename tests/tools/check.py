@@ -52,7 +52,8 @@ def shellcheck() -> list[str]:
 
 
 def _is_shell(path: Path) -> bool:
-    if not path.is_file():
+    # A template is one only when it is filled in.
+    if not path.is_file() or path.suffix == ".j2":
         return False
     with path.open("rb") as file:
         first = file.readline(80)

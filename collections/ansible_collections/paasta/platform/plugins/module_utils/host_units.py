@@ -115,7 +115,7 @@ def journal(name: str, lines: int = 15) -> str:
     """What the unit logged last; empty if that cannot be read."""
     command = ["journalctl", f"--unit={name}", f"--lines={lines}", "--no-pager", "--output=cat"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         return ""
 
@@ -123,7 +123,8 @@ def journal(name: str, lines: int = 15) -> str:
 def _systemctl(*arguments: str) -> str:
     command = ["systemctl", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, timeout=300)
+        environment = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnitError(f"{' '.join(command)}: {error}") from error
     if done.returncode:

@@ -95,24 +95,20 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: One that is downloaded as it is, and two from an archive
+- name: Two programs of one archive, which is downloaded once
   paasta.platform.programs:
     programs:
-      - name: kubelet
-        path: /usr/local/bin/kubelet
-        version: 1.34.4
-        url: https://dl.k8s.io/release/v1.34.4/bin/linux/amd64/kubelet
-        checksum: sha256:03b8fea715a7ef82eeaf518dee34c72670c57cc7bc40dc1320c04fbf4f15172f
-      - &etcd
-        name: etcd
+      - name: etcd
         path: /usr/local/bin/etcd
         version: 3.6.5
-        url: https://github.com/etcd-io/etcd/releases/download/v3.6.5/etcd-v3.6.5-linux-amd64.tar.gz
-        checksum: sha256:66bad39ed920f6fc15fd74adcb8bfd38ba9a6412f8c7852d09eb11670e88cac3
+        url: &release https://github.com/etcd-io/etcd/releases/download/v3.6.5/etcd-v3.6.5-linux-amd64.tar.gz
+        checksum: &digest sha256:66bad39ed920f6fc15fd74adcb8bfd38ba9a6412f8c7852d09eb11670e88cac3
         member: etcd-v3.6.5-linux-amd64/etcd
-      - <<: *etcd
-        name: etcdctl
+      - name: etcdctl
         path: /usr/local/bin/etcdctl
+        version: 3.6.5
+        url: *release
+        checksum: *digest
         member: etcd-v3.6.5-linux-amd64/etcdctl
   become: true
 

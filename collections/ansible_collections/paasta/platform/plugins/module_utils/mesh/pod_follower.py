@@ -242,7 +242,8 @@ class Follower:
 def say(text: str, priority: str = "6") -> None:
     """One line for the journal, which takes the priority out of it."""
     mark = f"<{priority}>" if "JOURNAL_STREAM" in os.environ else ""
-    print(f"{mark}{text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{mark}{text}\n")
+    sys.stderr.flush()
 
 
 def notify(state: str) -> None:

@@ -18,8 +18,11 @@ from typing import Any
 from ansible_collections.paasta.platform.plugins.module_utils import host_program
 from ansible_collections.paasta.platform.plugins.module_utils.progress import emit
 
-from . import host_agent  # noqa: F401 - sent as a text, which has to be in the zip file of a module
+from . import host_agent
 from .channel import Channel, Process, Unreachable
+
+#: Sent to hosts as a text. Named here, so that it is in the zip file of a module that asks them.
+AGENT = host_agent
 
 #: Seconds for one answer. The slowest is Envoy's list of clusters on a busy host.
 ANSWER_TIMEOUT = 30

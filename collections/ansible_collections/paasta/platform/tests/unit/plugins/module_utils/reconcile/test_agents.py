@@ -174,9 +174,7 @@ def test_a_host_that_goes_away_is_unreachable(agent: HostAgent) -> None:
 def test_several_hosts_are_asked_at_once() -> None:
     agents = {name: HostAgent(name, HERE) for name in ("a", "b", "c")}
     try:
-        requests: dict[str, dict[str, Any]] = {
-            name: {"do": "list_secrets", "root": "/nonexistent"} for name in agents
-        }
+        requests: dict[str, dict[str, Any]] = {name: {"do": "list_secrets", "root": "/nonexistent"} for name in agents}
         assert ask_all(agents, requests) == {name: {"names": [], "hidden": ""} for name in agents}
     finally:
         for found in agents.values():
