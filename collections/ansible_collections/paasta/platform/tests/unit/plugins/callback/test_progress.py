@@ -38,7 +38,7 @@ def test_steps_are_shown_as_they_come_and_the_table_at_the_end() -> None:
     assert ENVIRONMENT_VARIABLE not in os.environ
 
 
-def test_rows_of_the_same_instance_on_two_engines_are_both_kept() -> None:
+def test_an_instance_on_two_engines_is_one_line_that_says_so() -> None:
     callback, screen = CallbackModule(), Screen()
     callback._display = screen
     callback.v2_playbook_on_start(None)
@@ -47,7 +47,8 @@ def test_rows_of_the_same_instance_on_two_engines_are_both_kept() -> None:
     emit("rows", rows=[ROW | {"engine": "kubernetes"}])
     callback.v2_playbook_on_stats(None)
     lines = screen.lines[-1].splitlines()[2:]
-    assert [line.split()[1:3] for line in lines] == [["docker", "1/1"], ["kubernetes", "1/1"]]
+    assert lines[0].split()[1:3] == ["docker", "1/1"]
+    assert lines[1:] == ["  ! 1 also on kubernetes: not in the plan"]
 
 
 def test_without_a_listener_nothing_happens(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
