@@ -352,10 +352,11 @@ MACHINE = (
     Setting("address", STR, "the IP address (not a name) at which other hosts reach this one's replicas", required=True,
             machine=True),
     Setting("pool", STR, "instances run on hosts of their own `pool` only", "default", machine=True),
-    Setting("node_count", number(minimum=0), "set by the inventory of node containers: how many nodes there are", machine=True),
-    Setting("node_kind", STR, "set by the inventory of node containers: a `node`, or the `gateway`", machine=True),
-    Setting("node_number", number(minimum=0), "set by the inventory of node containers: 1 for `node1`, 0 for the gateway",
+    Setting("node_count", number(minimum=0), "set by the inventory of node containers: how many nodes there are",
             machine=True),
+    Setting("node_kind", STR, "set by the inventory of node containers: a `node`, or the `gateway`", machine=True),
+    Setting("node_number", number(minimum=0), "set by the inventory of node containers: 1 for `node1`, 0 for the "
+            "gateway", machine=True),
     Setting("node_state", STR, "set by the inventory of node containers: whether the machine runs", machine=True),
 )  # fmt: skip
 
