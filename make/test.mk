@@ -2,10 +2,10 @@
 DEV := .venv/.requirements-dev
 CHECK := .venv/bin/python tests/tools/check.py
 
-.PHONY: test lint sanity unit kubernetes molecule dist
+.PHONY: test lint sanity unit kubernetes molecule mesh dist
 
-test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, kubernetes, molecule
-	@$(CHECK) lint+sanity unit dist kubernetes molecule </dev/null
+test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, kubernetes, molecule, mesh
+	@$(CHECK) lint+sanity unit dist kubernetes molecule mesh </dev/null
 
 lint: $(DEV) ## Static checks (ruff, shellcheck, antsibull, yamllint, mypy, ansible-lint)
 	@$(CHECK) lint
@@ -21,6 +21,9 @@ kubernetes: $(DEV) ## Tests on a real Kubernetes API server (ARGS="-k rollout" s
 
 molecule: $(DEV) ## The whole platform on node containers: create, converge, idempotence, verify, destroy
 	@$(CHECK) molecule -- $(ARGS) </dev/null
+
+mesh: $(DEV) ## A real Envoy with the files that the mesh's writers make
+	@$(CHECK) mesh -- $(ARGS) </dev/null
 
 dist: $(DEV) ## Build and try out the collection's Galaxy artefact, roles included, in dist/
 	@$(CHECK) dist

@@ -1,6 +1,6 @@
 """Run the project's checks, stage after stage, as `make test` and its parts do.
 
-    python tests/tools/check.py lint+sanity unit dist kubernetes molecule [-- arguments for the tools of the last stage]
+    python tests/tools/check.py lint+sanity unit dist kubernetes molecule mesh [-- arguments for the tools of the last stage]
 
 Every step of a stage runs, and of stages joined by "+", so that a person sees all errors at once; an error keeps later
 stages from starting.
@@ -80,6 +80,8 @@ STAGES: dict[str, list[Step]] = {
     ],
     "unit": [tool("pytest")],
     "molecule": [tool("molecule", "test", "-s", "platform", title="molecule test -s platform")],
+    # After molecule, with whose Envoy it works.
+    "mesh": [tool("pytest", "-p", "no:cacheprovider", "tests/mesh", title="pytest tests/mesh")],
     "dist": [script("dist.py")],
     "kubernetes": [tool("pytest", "-p", "no:cacheprovider", "tests/kubernetes", title="pytest tests/kubernetes")],
 }
