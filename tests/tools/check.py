@@ -1,6 +1,6 @@
 """Run the project's checks, stage after stage, as `make test` and its parts do.
 
-    python tests/tools/check.py lint+sanity unit dist kubernetes molecule mesh [-- arguments for the tools of the last stage]
+    python tests/tools/check.py lint+sanity unit dist kubernetes molecule mesh [-- arguments of the last one]
 
 Every step of a stage runs, and of stages joined by "+", so that a person sees all errors at once; an error keeps later
 stages from starting.
