@@ -174,6 +174,9 @@ EXAMPLES: dict[str, tuple[Any, Any]] = {
     "host_url": _TEXT,
     "address": _TEXT,
     "pool": _TEXT,
+    "node_count": (3, -1),
+    "node_kind": _TEXT,
+    "node_number": (0, -1),
     "node_state": _TEXT,
 }
 
