@@ -3,7 +3,7 @@
 """What the programs of a Kubernetes cluster are: their versions, official archives with digests, and Go packages.
 
 The directory modules/<family>-<version> pins the Go modules of a build (go.mod) and has their checksums (go.sum).
-Versions and digests are also in roles/kubernetes (defaults/main.yml, vars/main.yml); a test compares them.
+Versions and digests are also in roles/kubernetes (defaults/main.yml, vars/main/programs.yml); a test compares them.
 """
 
 from __future__ import annotations

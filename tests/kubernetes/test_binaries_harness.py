@@ -169,7 +169,7 @@ def test_a_mirror_has_links_and_digests_and_follows_changes(tmp_path: Path) -> N
 def test_the_role_and_the_script_speak_of_the_same_versions_and_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    known = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__kubernetes_known_checksums"]
+    known = yaml.safe_load((ROLE / "vars/main/programs.yml").read_text())["__kubernetes_known_checksums"]
     families = {"": sources.kubernetes(), "etcd_": sources.ETCD, "coredns_": sources.COREDNS}
     for prefix, family in {**families, "metrics_server_": sources.METRICS_SERVER}.items():
         assert f"v{defaults[f'kubernetes_{prefix}version']}" == family.version

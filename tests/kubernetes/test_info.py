@@ -52,6 +52,7 @@ def gather(control_plane: ControlPlane, cluster: Cluster) -> Callable[..., Rows]
             "plan": {"prefix": P, "instances": instances, "shared": {}},
             "only": list(only),
             "undeployed": list(undeployed),
+            "elsewhere": {},
         }
         result = info.gather(args)
         assert not result.get("failed"), result["msg"]
