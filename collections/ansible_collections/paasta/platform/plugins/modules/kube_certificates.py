@@ -14,6 +14,8 @@ description:
   - Makes and renews all certificates of a cluster in three steps, each one task for all of them. Every host asks for
     what is due (O(state=requested)); one host of the control plane, which has the authorities, signs (O(state=issued));
     every host installs what was signed for it (O(state=installed)). Where nothing is due there is only the first step.
+  - A certificate ends with its authority at the latest. An authority that ends within a year is a warning: replacing
+    it is not part of this module.
   - Private keys never leave the host they are made on. What the hosts of the control plane share (the keys of the
     authorities, that of service account tokens, that which encrypts Secrets) is encrypted on its way to a key of the
     receiving host, so that no secret is in a result, an argument or a log.
@@ -23,7 +25,7 @@ options:
   state:
     description:
       - V(requested) makes keys and requests for certificates that are missing, end soon, or are not as they should be.
-      - V(issued) signs. If no host has authorities, they are made.
+      - V(issued) signs. Subject, names and usages are those of the list, whatever a request says.
       - V(installed) puts certificates and shared secrets in place.
       - V(listed) only looks.
     type: str
@@ -81,6 +83,12 @@ options:
     description: Certificates that end within so many days are renewed.
     type: float
     default: 60
+  create_authorities:
+    description:
+      - For O(state=issued), make authorities if this host has none. Say so only if every host of the control plane was
+        asked and has none, or there would be two clusters.
+    type: bool
+    default: false
   hosts:
     description: For O(state=issued), every host that asks.
     type: list
@@ -164,10 +172,12 @@ requirements:
 attributes:
   check_mode:
     support: full
-    description: V(requested) says what is due, and makes nothing. The other steps need what it would have made.
+    description: V(requested) says what is due, and makes nothing; without requests there is nothing to sign or install.
   diff_mode:
-    support: none
-    description: V(requested) returns the reasons in RV(due).
+    support: full
+    description:
+      - Subject, names, usages, issuer and day of the end, before and after; of keys and shared secrets only the names
+        of their files. In check mode it comes from V(requested), otherwise from V(installed).
   platform:
     platforms: posix
     description: Linux hosts.
@@ -202,6 +212,11 @@ due:
   type: dict
   returned: with O(state=requested)
   sample: {kubelet: it ends in 12 days}
+closed:
+  description: Files of secrets that others could read, or that belonged to others; it is corrected.
+  type: list
+  elements: str
+  returned: with O(state=requested)
 requests:
   description: Requests for certificates by name, in PEM; none in check mode.
   type: dict
@@ -229,7 +244,8 @@ renewed:
   returned: with O(state=installed)
 certificates:
   description: >-
-    Every certificate below the directory, with C(file), C(subject), C(issuer), C(names), C(ends) and C(days).
+    Every certificate below the directory, with C(file), C(subject), C(names), C(usages), C(issuer), C(ends) and
+    C(days).
   type: list
   elements: dict
   returned: with O(state=listed)
@@ -241,7 +257,9 @@ from ansible_collections.paasta.platform.plugins.module_utils.pki.states import 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, required_if=REQUIRED_IF, supports_check_mode=True)
-    result = run(module.params, module.check_mode)
+    result = run(module.params, module.check_mode, module._diff)
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
     if result.get("failed"):
         module.fail_json(**result)
     module.exit_json(**result)

@@ -26,6 +26,9 @@ OPTIONS: dict[str, Any] = {
     "usages": {"type": "list", "elements": "str", "choices": ["server", "client"], "required": True},
 }
 
+# RFC 5280, appendix A.1: ub-common-name, ub-organization-name.
+_LONGEST = 64
+
 _NAME = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?/)?[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -57,6 +60,7 @@ def read(items: Sequence[Mapping[str, Any]]) -> list[Entry]:
                 ipaddress.ip_address(address)
             except ValueError:
                 problems.append(f"{name}: {address!r} is no IP address")
+        problems += [f"{name}: {problem}" for problem in _bad_names(item)]
         if not item["usages"]:
             problems.append(f"{name} needs usages: server, client or both")
         entries[name] = Entry(
@@ -72,6 +76,18 @@ def read(items: Sequence[Mapping[str, Any]]) -> list[Entry]:
     if problems:
         raise ValueError("certificates: " + "; ".join(problems))
     return list(entries.values())
+
+
+def _bad_names(item: Mapping[str, Any]) -> list[str]:
+    """What X.509 cannot hold: it has its limits of length, and names of hosts in ASCII only."""
+    names = {"common_name": [item["common_name"]], "organizations": item["organizations"]}
+    bad = [
+        f"{option} {one!r} has {len(one)} characters; 1 to {_LONGEST} are possible"
+        for option, values in names.items()
+        for one in values
+        if not 0 < len(one) <= _LONGEST
+    ]
+    return bad + [f"{one!r} is no DNS name" for one in item["dns_names"] if not one or not one.isascii()]
 
 
 def _valid(addresses: Sequence[str]) -> list[str]:

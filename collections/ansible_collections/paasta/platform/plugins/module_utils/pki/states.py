@@ -37,27 +37,32 @@ ARGUMENTS: dict[str, Any] = {
     "certificates": _CERTIFICATES,
     "holds_authorities": {"type": "bool", "default": False},
     "renew_days": {"type": "float", "default": 60},
+    "create_authorities": {"type": "bool", "default": False},
     "hosts": {"type": "list", "elements": "dict", "options": _ASKED, "default": []},
     "issued": {"type": "dict", "options": _ISSUED},
 }
 REQUIRED_IF = [("state", "issued", ["hosts"]), ("state", "installed", ["issued"])]
 
 
-def run(args: Mapping[str, Any], check_mode: bool, now: datetime.datetime | None = None) -> dict[str, Any]:
+def run(args: Mapping[str, Any], check_mode: bool, diff: bool, now: datetime.datetime | None = None) -> dict[str, Any]:
     """``args`` is as in :data:`ARGUMENTS`; returns the module's result. The clock may be given, in UTC."""
     if x509.CRYPTOGRAPHY_MISSING:
         return {"failed": True, "msg": f"{missing_required_lib('cryptography')} ({x509.CRYPTOGRAPHY_MISSING})"}
-    now = now or datetime.datetime.now(datetime.UTC)
     owner = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
     store = Store(args["directory"], owner)
     try:
-        if args["state"] == "listed":
-            return host.listed(store, now)
-        if args["state"] == "issued":
-            return issuer.issued(store, args["hosts"], now)
-        entries = read(args["certificates"])
-        if args["state"] == "installed":
-            return host.installed(store, entries, args["issued"])
-        return host.requested(store, entries, args["holds_authorities"], args["renew_days"], now, check_mode)
+        result = _run(args, store, now or datetime.datetime.now(x509.UTC), check_mode)
     except (issuer.Refused, x509.Invalid, Broken, ValueError, OSError) as error:
         return {"failed": True, "msg": str(error)}
+    return result if diff else {key: value for key, value in result.items() if key != "diff"}
+
+
+def _run(args: Mapping[str, Any], store: Store, now: datetime.datetime, check_mode: bool) -> dict[str, Any]:
+    if args["state"] == "listed":
+        return host.listed(store, now)
+    if args["state"] == "issued":
+        return issuer.issued(store, args["hosts"], args["create_authorities"], now, check_mode)
+    entries = read(args["certificates"])
+    if args["state"] == "installed":
+        return host.installed(store, entries, args["issued"], now, check_mode)
+    return host.requested(store, entries, args["holds_authorities"], args["renew_days"], now, check_mode)

@@ -24,12 +24,19 @@ except ImportError as _error:  # the modules report it with missing_required_lib
 
 from .entries import Entry
 
-#: How long they are valid; authorities as kubeadm's.
+#: Common names of the authorities, and how long they are valid: as kubeadm has it.
+AUTHORITY_NAMES = {"ca": "kubernetes", "front-proxy-ca": "kubernetes-front-proxy", "etcd/ca": "etcd"}
 AUTHORITY_DAYS = 3650
+#: How long other certificates are valid.
 DAYS = 365
 
 # Clocks of hosts differ a little.
 _BEFORE = datetime.timedelta(minutes=10)
+
+# datetime.UTC came with Python 3.11; hosts with Ubuntu 22.04 have 3.10.
+UTC = datetime.timezone.utc  # noqa: UP017
+
+_ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Invalid(Exception):
@@ -41,11 +48,16 @@ def new_key() -> str:
     return _pem(ec.generate_private_key(ec.SECP256R1()))
 
 
-def service_account_keys() -> tuple[str, str]:
-    """Private and public key for tokens of service accounts: RSA, which all who verify them know."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return _pem(key), public.decode()
+def new_service_account_key() -> str:
+    """A private key for tokens of service accounts: RSA, which all who verify them know."""
+    return _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+
+
+def public_key(key: str) -> str:
+    """The public half of a private key. Raises ValueError for what is none."""
+    public = _key(key).public_key()
+    encoded: bytes = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return encoded.decode()
 
 
 def request(key: str, entry: Entry) -> str:
@@ -54,23 +66,25 @@ def request(key: str, entry: Entry) -> str:
     return builder.sign(_key(key), hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
-def new_authority(common_name: str, now: datetime.datetime) -> tuple[str, str]:
-    """Certificate and key of an authority that signs only leaves."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def new_authority(common_name: str, private: str, now: datetime.datetime) -> str:
+    """Certificate of an authority that signs only leaves, for a key. Raises ValueError for what is no key."""
+    key = _key(private)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     usage = _key_usage(digital_signature=True, key_cert_sign=True, crl_sign=True)
     certificate = (
-        _builder(name, name, key.public_key(), now, AUTHORITY_DAYS)
+        _builder(name, name, key.public_key(), now, now + datetime.timedelta(days=AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), _pem(key)
+    return str(certificate.public_bytes(serialization.Encoding.PEM).decode())
 
 
 def sign(csr: str, entry: Entry, authority: str, authority_key: str, now: datetime.datetime) -> str:
     """A certificate for the key of a request. Subject, names and usages are the entry's, whatever the request says.
+
+    It ends with its authority at the latest.
 
     :raises Invalid: the request is none, or not signed with its own key.
     """
@@ -83,13 +97,14 @@ def sign(csr: str, entry: Entry, authority: str, authority_key: str, now: dateti
     if not genuine or not isinstance(public, ec.EllipticCurvePublicKey):
         raise Invalid(f"{entry.name}: the request is not signed with an elliptic-curve key of its own")
     issuer = _certificate(authority)
-    usages = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
+    end = min(now + datetime.timedelta(days=DAYS), ends(authority))
+    oids = {usage: oid for oid, usage in _usages().items()}
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     builder = (
-        _builder(_subject(entry), issuer.subject, public, now, DAYS)
+        _builder(_subject(entry), issuer.subject, public, now, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(digital_signature=True), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usages[one] for one in entry.usages]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([oids[one] for one in entry.usages]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
     )
@@ -108,7 +123,7 @@ def why_due(entry: Entry, certificate: str, key: str, authority: str, now: datet
         return f"there is no {' and no '.join(missing)}"
     try:
         found, issuer, private = _certificate(certificate), _certificate(authority), _key(key)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: the key has a password
         return "the certificate, its key or its authority cannot be read"
     if _public(private.public_key()) != _public(found.public_key()):
         return "the certificate is of another key"
@@ -119,7 +134,8 @@ def why_due(entry: Entry, certificate: str, key: str, authority: str, now: datet
     if difference := _difference(entry, found):
         return difference
     left = (ends(certificate) - now).total_seconds() / 86400
-    if left < renew_days:
+    # One that ends with its authority gets no longer by a new one.
+    if left < renew_days and ends(certificate) < ends(authority):
         return f"it ends in {left:.0f} days" if left > 0 else "it has ended"
     return ""
 
@@ -130,7 +146,7 @@ def ends(certificate: str) -> datetime.datetime:
     if hasattr(found, "not_valid_after_utc"):
         end: datetime.datetime = found.not_valid_after_utc
     else:
-        end = found.not_valid_after.replace(tzinfo=datetime.UTC)
+        end = found.not_valid_after.replace(tzinfo=UTC)
     return end
 
 
@@ -144,16 +160,37 @@ def is_pair(certificate: str, key: str) -> bool:
     return _public(_key(key).public_key()) == _public(_certificate(certificate).public_key())
 
 
+def is_signed_by(certificate: str, authority: str) -> bool:
+    """Whether an authority has signed a certificate. Raises ValueError for what is neither."""
+    return _signed_by(_certificate(certificate), _certificate(authority))
+
+
 def describe(certificate: str, now: datetime.datetime) -> dict[str, Any]:
-    """For people: ``subject``, ``issuer``, ``names``, ``ends`` (ISO 8601) and ``days`` left. Raises ValueError."""
+    """For people: ``subject``, ``names``, ``usages``, ``issuer``, ``ends`` (ISO 8601) and ``days`` left.
+
+    :raises ValueError: this is no certificate.
+    """
     found = _certificate(certificate)
     end = ends(certificate)
     return {
         "subject": found.subject.rfc4514_string(),
-        "issuer": found.issuer.rfc4514_string(),
         "names": sorted(_names(found)),
-        "ends": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "usages": sorted(_found_usages(found)),
+        "issuer": found.issuer.rfc4514_string(),
+        "ends": end.strftime(_ISO),
         "days": int((end - now).total_seconds() // 86400),
+    }
+
+
+def foretell(entry: Entry, issuer: str, now: datetime.datetime) -> dict[str, Any]:
+    """What :func:`describe` will say of a certificate that is made now, by an authority that lives long enough."""
+    return {
+        "subject": _subject(entry).rfc4514_string(),
+        "names": sorted({*entry.dns_names, *entry.ip_addresses}),
+        "usages": list(entry.usages),
+        "issuer": issuer,
+        "ends": (now + datetime.timedelta(days=DAYS)).strftime(_ISO),
+        "days": DAYS,
     }
 
 
@@ -163,14 +200,21 @@ def _difference(entry: Entry, found: Any) -> str:
         more, less = sorted(wanted - there), sorted(there - wanted)
         parts = [f"it lacks {', '.join(more)}"] if more else []
         return " and ".join([*parts, *([f"it has {', '.join(less)} as well"] if less else [])])
-    usages = {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT_AUTH: "client"}
+    if _found_usages(found) != set(entry.usages):
+        return f"it is not for {' and '.join(entry.usages)}"
+    return ""
+
+
+def _usages() -> dict[Any, str]:
+    return {ExtendedKeyUsageOID.SERVER_AUTH: "server", ExtendedKeyUsageOID.CLIENT_AUTH: "client"}
+
+
+def _found_usages(found: Any) -> set[str]:
     try:
         extended = found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
-        extended = []
-    if {usages.get(one, str(one)) for one in extended} != set(entry.usages):
-        return f"it is not for {' and '.join(entry.usages)}"
-    return ""
+        return set()
+    return {_usages().get(one, one.dotted_string) for one in extended}
 
 
 def _names(found: Any) -> set[str]:
@@ -193,7 +237,7 @@ def _signed_by(found: Any, issuer: Any) -> bool:
     return True
 
 
-def _builder(subject: Any, issuer: Any, public: Any, now: datetime.datetime, days: int) -> Any:
+def _builder(subject: Any, issuer: Any, public: Any, now: datetime.datetime, end: datetime.datetime) -> Any:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -201,7 +245,7 @@ def _builder(subject: Any, issuer: Any, public: Any, now: datetime.datetime, day
         .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _BEFORE)
-        .not_valid_after(now + datetime.timedelta(days=days))
+        .not_valid_after(end)
     )
 
 

@@ -1,6 +1,6 @@
 # Copyright the paasta authors
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates of a cluster: three steps between hosts that share nothing but what Ansible carries."""
+"""Certificates of a cluster: asked for, signed, installed."""
 
 from __future__ import annotations
 
@@ -10,83 +10,23 @@ import socket
 import ssl
 import subprocess
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.paasta.platform.plugins.module_utils.pki import sealing
 from ansible_collections.paasta.platform.plugins.module_utils.pki.entries import AUTHORITIES, SHARED
-from ansible_collections.paasta.platform.plugins.module_utils.pki.states import ARGUMENTS, run
+from ansible_collections.paasta.platform.tests.unit.plugins.module_utils.pki.conftest import (
+    KUBELET,
+    NOW,
+    PEER,
+    SERVER,
+    Cluster,
+    entry,
+    snapshot,
+)
 
-NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 KEY = "-----BEGIN"
-
-
-def entry(name: str, **more: Any) -> dict[str, Any]:
-    base = {"name": name, "authority": "ca", "common_name": name, "organizations": [], "dns_names": []}
-    return base | {"ip_addresses": [], "usages": ["client"]} | more
-
-
-SERVER = entry("apiserver", dns_names=["kubernetes", "localhost"], ip_addresses=["127.0.0.1"], usages=["server"])
-KUBELET = entry("kubelet", common_name="system:node:one", organizations=["system:nodes"])
-PEER = entry("etcd/peer", authority="etcd/ca", dns_names=["one"], usages=["server", "client"])
-
-
-@dataclass
-class Cluster:
-    """Hosts in directories, and everything that went between them."""
-
-    root: Path
-    hosts: dict[str, tuple[bool, list[dict[str, Any]]]] = field(default_factory=dict)
-    carried: list[str] = field(default_factory=list)
-
-    def directory(self, host: str) -> Path:
-        return self.root / host
-
-    def call(self, host: str, now: datetime.datetime = NOW, check_mode: bool = False, **args: Any) -> dict[str, Any]:
-        holds, certificates = self.hosts[host]
-        defaults = {name: option.get("default") for name, option in ARGUMENTS.items()}
-        given = {"directory": str(self.directory(host)), "certificates": certificates, "holds_authorities": holds}
-        result = run(defaults | given | args, check_mode, now)
-        self.carried.append(json.dumps([args, result]))
-        return result
-
-    def asked(self, now: datetime.datetime = NOW, **args: Any) -> dict[str, dict[str, Any]]:
-        return {host: self.call(host, now, state="requested", **args) for host in self.hosts}
-
-    def issue(self, asked: dict[str, dict[str, Any]], now: datetime.datetime = NOW) -> dict[str, Any]:
-        """As the role does it."""
-        holders = [host for host, (holds, _certificates) in self.hosts.items() if holds]
-        holder = next((host for host in holders if asked[host]["complete"]), holders[0])
-        hosts = [
-            {"host": host, "certificates": self.hosts[host][1]}
-            | {key: result[key] for key in ("requests", "authorities", "public_key")}
-            for host, result in asked.items()
-        ]
-        return self.call(holder, now, state="issued", hosts=hosts)
-
-    def converge(self, now: datetime.datetime = NOW) -> dict[str, list[str]]:
-        """All three steps; the names of what was renewed, by host."""
-        asked = self.asked(now)
-        if not any(result["due"] for result in asked.values()):
-            return {}
-        issued = self.issue(asked, now)
-        assert not issued.get("failed"), issued
-        renewed = {}
-        for host, result in asked.items():
-            if result["due"]:
-                done = self.call(host, now, state="installed", issued=issued["hosts"][host])
-                assert not done.get("failed"), done
-                renewed[host] = done["renewed"]
-        return renewed
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    return Cluster(
-        tmp_path, {"one": (True, [SERVER, KUBELET, PEER]), "two": (True, [SERVER]), "node": (False, [KUBELET])}
-    )
 
 
 def test_every_host_gets_what_it_is_to_have_and_no_more(cluster: Cluster) -> None:
@@ -131,6 +71,33 @@ def test_openssl_agrees(cluster: Cluster) -> None:
         text=True,
     )
     assert "O = system:nodes, CN = system:node:one" in shown.stdout
+
+
+def test_what_certificates_say(cluster: Cluster) -> None:
+    cluster.converge()
+
+    def shown(name: str) -> list[str]:
+        command = ["openssl", "x509", "-noout", "-text", "-in", str(cluster.directory("one") / name)]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return [line.strip() for line in text.splitlines()]
+
+    def extension(lines: list[str], name: str) -> str:
+        return lines[next(at for at, line in enumerate(lines) if line.startswith(f"X509v3 {name}:")) + 1]
+
+    authority, server, client = shown("ca.crt"), shown("apiserver.crt"), shown("kubelet.crt")
+    assert extension(authority, "Basic Constraints") == "CA:TRUE, pathlen:0"
+    assert extension(authority, "Key Usage") == "Digital Signature, Certificate Sign, CRL Sign"
+    assert "Not After : Dec 30 00:00:00 2035 GMT" in authority
+    for lines, purpose in ((server, "TLS Web Server Authentication"), (client, "TLS Web Client Authentication")):
+        assert {"X509v3 Basic Constraints: critical", "X509v3 Key Usage: critical", "ASN1 OID: prime256v1"} <= {*lines}
+        assert extension(lines, "Basic Constraints") == "CA:FALSE"
+        assert extension(lines, "Key Usage") == "Digital Signature"
+        assert extension(lines, "Extended Key Usage") == purpose
+        assert extension(lines, "Authority Key Identifier") == extension(authority, "Subject Key Identifier")
+        assert {"Not Before: Dec 31 23:50:00 2025 GMT", "Not After : Jan  1 00:00:00 2027 GMT"} <= {*lines}
+    names = extension(server, "Subject Alternative Name")
+    assert names == "DNS:kubernetes, DNS:localhost, IP Address:127.0.0.1"
+    assert len({lines[lines.index("Serial Number:") + 1] for lines in (authority, server, client)}) == 3
 
 
 def test_a_handshake(cluster: Cluster) -> None:
@@ -205,6 +172,71 @@ def test_check_mode_makes_nothing(cluster: Cluster) -> None:
     asked = cluster.asked(check_mode=True)
     assert all(result["changed"] and result["due"] and not result["requests"] for result in asked.values())
     assert not any(cluster.root.iterdir())
+    asked = cluster.asked()
+    before = snapshot(cluster.root)
+    issued = cluster.issue(asked, check_mode=True)
+    assert issued["changed"]
+    assert issued["hosts"] == {}
+    assert snapshot(cluster.root) == before
+    issued = cluster.issue(asked)
+    before = snapshot(cluster.root)
+    installed = cluster.call("node", check_mode=True, state="installed", issued=issued["hosts"]["node"])
+    assert installed["changed"]
+    assert installed["renewed"] == ["kubelet"]
+    assert snapshot(cluster.root) == before
+
+
+def test_the_difference_is_the_same_before_and_after(cluster: Cluster) -> None:
+    cluster.converge()
+    cluster.hosts["one"] = (True, [SERVER | {"dns_names": ["api"], "ip_addresses": []}, KUBELET, PEER])
+    later = NOW + datetime.timedelta(days=10)
+    (foretold,) = cluster.call("one", later, check_mode=True, state="requested")["diff"]
+    path = f"{cluster.directory('one')}/apiserver.crt"
+    assert foretold == {
+        "before_header": f"{path} (it lacks api and it has 127.0.0.1, kubernetes, localhost as well)",
+        "after_header": path,
+        "before": (
+            "subject: CN=apiserver\nnames: 127.0.0.1, kubernetes, localhost\nusages: server\n"
+            "issuer: CN=kubernetes\nends: 2027-01-01\n"
+        ),
+        "after": "subject: CN=apiserver\nnames: api\nusages: server\nissuer: CN=kubernetes\nends: 2027-01-11\n",
+    }
+    asked = cluster.asked(later)
+    assert asked["one"]["diff"] == []
+    issued = cluster.issue(asked, later)
+    (shown,) = cluster.call("one", later, state="installed", issued=issued["hosts"]["one"])["diff"]
+    assert shown == foretold | {"before_header": path}
+
+
+def test_what_the_control_plane_shares_is_only_named(cluster: Cluster) -> None:
+    asked = cluster.asked(check_mode=True)
+    named = asked["two"]["diff"][-1]
+    assert named["before"] == ""
+    assert set(named["after"].splitlines()) == {
+        *SHARED,
+        *(f"{one}.crt" for one in AUTHORITIES),
+    }
+    issued = cluster.issue(cluster.asked())
+    assert cluster.call("two", state="installed", issued=issued["hosts"]["two"])["diff"][-1] == named | {
+        "after": "".join(f"{name}\n" for name in (*SHARED, "ca.crt", "etcd/ca.crt", "front-proxy-ca.crt"))
+    }
+
+
+def test_secrets_that_others_can_read_are_closed(cluster: Cluster) -> None:
+    cluster.converge()
+    paths = [cluster.directory("one") / name for name in ("ca.key", "kubelet.key", "encryption.yaml")]
+    for path in paths:
+        path.chmod(0o644)
+    result = cluster.call("one", state="requested", check_mode=True)
+    assert result["changed"]
+    assert result["closed"] == ["ca.key", "encryption.yaml", "kubelet.key"]
+    assert not result["due"]
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o644}
+    texts = [path.read_text() for path in paths]
+    assert cluster.call("one", state="requested")["changed"]
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
+    assert [path.read_text() for path in paths] == texts
+    assert not cluster.call("one", state="requested")["changed"]
 
 
 def test_a_run_that_was_killed_is_finished_by_the_next(cluster: Cluster) -> None:
@@ -219,33 +251,6 @@ def test_a_run_that_was_killed_is_finished_by_the_next(cluster: Cluster) -> None
     assert asked["node"]["due"]
     assert set(cluster.converge()) == {"node"}
     assert cluster.converge() == {}
-
-
-def test_a_new_host_of_the_control_plane_gets_what_the_others_share(cluster: Cluster) -> None:
-    cluster.converge()
-    cluster.hosts = {"new": (True, [SERVER]), **cluster.hosts}
-    assert cluster.converge() == {"new": ["apiserver"]}
-    assert (cluster.directory("new") / "ca.key").read_text() == (cluster.directory("one") / "ca.key").read_text()
-
-
-def test_authorities_of_another_cluster_are_refused(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.converge()
-    other = Cluster(tmp_path / "other", {"one": (True, [SERVER]), "stray": (False, [KUBELET])})
-    other.converge()
-    other.directory("stray").rename(cluster.directory("stray"))
-    cluster.hosts["stray"] = (False, [KUBELET | {"common_name": "new"}])
-    assert cluster.issue(cluster.asked())["msg"].startswith("stray: trust authorities of another cluster")
-
-
-def test_authorities_are_not_made_where_there_were_some(cluster: Cluster) -> None:
-    cluster.converge()
-    for host in ("one", "two"):
-        for name in (*SHARED, *(f"{one}.crt" for one in AUTHORITIES)):
-            (cluster.directory(host) / name).unlink()
-    message = cluster.issue(cluster.asked(renew_days=1000))["msg"]
-    assert message.startswith("node: trust authorities whose keys no host of group kube_control_plane has")
-    (cluster.directory("one") / "ca.crt").write_text((cluster.directory("node") / "ca.crt").read_text())
-    assert "only a part of the cluster's authorities; it lacks" in cluster.issue(cluster.asked(renew_days=1000))["msg"]
 
 
 def test_a_request_cannot_ask_for_more(cluster: Cluster) -> None:
@@ -268,6 +273,24 @@ def test_a_request_cannot_ask_for_more(cluster: Cluster) -> None:
     assert "not of the key that waits for it" in failed["msg"]
 
 
+def test_secrets_for_another_host_are_not_opened(cluster: Cluster) -> None:
+    cluster.hosts["three"] = (True, [SERVER])
+    issued = cluster.issue(cluster.asked())["hosts"]
+    failed = cluster.call("two", state="installed", issued=issued["two"] | {"sealed": issued["three"]["sealed"]})
+    assert failed["msg"] == "what the host of the authorities sent is damaged, or was meant for another host"
+    # Nothing was written: no certificate without the rest.
+    assert {path.name for path in cluster.directory("two").rglob("*")} == {".sealing.key", "apiserver.key.new"}
+
+
+def test_a_certificate_of_another_authority_is_not_installed(cluster: Cluster, tmp_path: Path) -> None:
+    issued = cluster.issue(cluster.asked())["hosts"]["node"]
+    other = Cluster(tmp_path / "other", {"one": (True, [])})
+    other.converge()
+    foreign = {"ca": (other.directory("one") / "ca.crt").read_text()}
+    failed = cluster.call("node", state="installed", issued=issued | {"authorities": foreign})
+    assert "not of the key that waits for it" in failed["msg"]
+
+
 def test_what_is_damaged_or_for_another_host_is_not_opened() -> None:
     private = sealing.new_key()
     sealed = sealing.seal({"a": "b"}, sealing.public(private))
@@ -285,11 +308,16 @@ def test_what_is_damaged_or_for_another_host_is_not_opened() -> None:
 def test_wrong_entries_are_all_said_at_once(cluster: Cluster) -> None:
     cluster.hosts["one"] = (
         True,
-        [entry("ca"), entry("../x"), entry("a", ip_addresses=["300.1.1.1"], usages=[]), entry("a")],
+        [
+            *(entry("ca"), entry("../x"), entry("a", ip_addresses=["300.1.1.1"], usages=[]), entry("a")),
+            entry("b", common_name="x" * 65, organizations=[""], dns_names=["bücher.example"]),
+        ],
     )
     assert cluster.call("one", state="requested")["msg"] == (
         "certificates: 'ca' cannot be the name of a certificate; '../x' cannot be the name of a certificate; "
-        "a: '300.1.1.1' is no IP address; a needs usages: server, client or both; a is there twice"
+        "a: '300.1.1.1' is no IP address; a needs usages: server, client or both; a is there twice; "
+        f"b: common_name {'x' * 65!r} has 65 characters; 1 to 64 are possible; "
+        "b: organizations '' has 0 characters; 1 to 64 are possible; b: 'bücher.example' is no DNS name"
     )
 
 
@@ -300,8 +328,9 @@ def test_the_table(cluster: Cluster) -> None:
     assert by_file["apiserver.crt"] == {
         "file": str(cluster.directory("one") / "apiserver.crt"),
         "subject": "CN=apiserver",
-        "issuer": "CN=kubernetes",
         "names": ["127.0.0.1", "kubernetes", "localhost"],
+        "usages": ["server"],
+        "issuer": "CN=kubernetes",
         "ends": "2027-01-01T00:00:00Z",
         "days": 365,
     }
