@@ -14,7 +14,7 @@ description:
   - Makes and renews all certificates of a cluster in three steps, each one task for all of them. Every host asks for
     what is due (O(state=requested)); one host of the control plane, which has the authorities, signs (O(state=issued));
     every host installs what was signed for it (O(state=installed)). Where nothing is due there is only the first step.
-  - A certificate ends with its authority at the latest. An authority that ends within a year is a warning: replacing
+  - A certificate ends with its authority at the latest. An authority that ends within a year is warned of; replacing
     it is not part of this module.
   - Private keys never leave the host they are made on. What the hosts of the control plane share (the keys of the
     authorities, that of service account tokens, that which encrypts Secrets) is encrypted on its way to a key of the
