@@ -32,7 +32,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-CLUSTER, ADDRESS = "benchmark", "127.0.0.79"
+CLUSTER, ADDRESS = "benchmark", "127.0.0.80"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Run the project's checks, stage after stage, as `make test` and its parts do.
 
-    python tests/tools/check.py lint+sanity unit dist kubernetes molecule mesh [-- arguments of the last one]
+    python tests/tools/check.py lint+sanity unit dist kubernetes programs molecule mesh [-- arguments of the last one]
 
 Every step of a stage runs, and of stages joined by "+", so that a person sees all errors at once; an error keeps later
 stages from starting.
@@ -33,6 +33,10 @@ class Step:
 
 def tool(*command: str, cwd: Path = ROOT, title: str = "") -> Step:
     return Step(title or command[0], lambda: list(command), cwd)
+
+
+def molecule(scenario: str) -> Step:
+    return tool("molecule", "test", "-s", scenario, title=f"molecule test -s {scenario}")
 
 
 def script(name: str) -> Step:
@@ -79,7 +83,9 @@ STAGES: dict[str, list[Step]] = {
         tool("ansible-test", "sanity", "--python", PYTHON, cwd=COLLECTION, title="ansible-test sanity"),
     ],
     "unit": [tool("pytest")],
-    "molecule": [tool("molecule", "test", "-s", "platform", title="molecule test -s platform")],
+    # For the nodes of molecule's clusters.
+    "programs": [tool(str(ROOT / "scripts/kubernetes-programs"), title="scripts/kubernetes-programs")],
+    "molecule": [molecule("platform"), molecule("kubernetes")],
     # After molecule, with whose Envoy it works.
     "mesh": [tool("pytest", "-p", "no:cacheprovider", "tests/mesh", title="pytest tests/mesh")],
     "dist": [script("dist.py")],

@@ -8,14 +8,15 @@ import json
 import os
 import shlex
 import subprocess
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
+
+from driver import Platform, docker, wait_for
 
 FIRST = "node1"
 NODES = ("node1", "node2", "node3", "node4")
 REGISTRY = "node1:5000"
-PREFIX = "paasta-molecule-kubernetes-"
+PLATFORM = Platform("molecule-kubernetes", "127.0.0.78", ("node4",))
 PORT = 8080
 PATIENCE = 120.0  # seconds
 
@@ -33,28 +34,20 @@ http.server.ThreadingHTTPServer(("", {PORT}), Handler).serve_forever()
 Object = dict[str, Any]
 
 
-def wait_for(what: str, is_so: Callable[[], Any], timeout: float = PATIENCE) -> Any:
-    """What ``is_so`` returns as soon as it is true."""
-    end = time.monotonic() + timeout
-    while not (found := is_so()):
-        assert time.monotonic() < end, f"{what}: not within {timeout:.0f} s"
-        time.sleep(0.5)
-    return found
-
-
 class Cluster:
-    """kubectl on the first host of the control plane.
+    """kubectl on a host of the control plane.
 
     Commands run by ``docker exec``, which takes a tenth of the time that testinfra takes by way of Ansible.
     """
 
-    def __init__(self, host: Any = None) -> None:
-        """testinfra's object of the host is for tests that want it."""
+    def __init__(self, host: Any = None, node: str = FIRST) -> None:
+        """testinfra's object of the host is for tests that want it. ``node``: another host of the control plane."""
         self.host = host
+        self._node = PLATFORM.container(node)
 
     def run(self, command: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """A shell's command on the host, with a text to read."""
-        words = ["docker", "exec", "--interactive", f"{PREFIX}{FIRST}", "sh", "-c", command]
+        words = ["docker", "exec", "--interactive", self._node, "sh", "-c", command]
         return subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=2 * PATIENCE)
 
     def output(self, command: str, text: str = "") -> str:
@@ -150,4 +143,4 @@ for url in {list(urls)!r}:
 
 def restart(node: str) -> None:
     """What a reboot is for a machine that is a container."""
-    subprocess.run(["docker", "restart", "--time=60", f"{PREFIX}{node}"], check=True, capture_output=True)
+    docker("restart", "--time=60", PLATFORM.container(node))

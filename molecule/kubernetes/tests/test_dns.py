@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from cluster import FIRST, NODES, Cluster, restart, wait_for
+from cluster import FIRST, NODES, Cluster, restart
+from driver import wait_for
 
 NAMESPACE = "test-dns"
 ADDRESS = "169.254.20.10"

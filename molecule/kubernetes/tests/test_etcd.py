@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cluster import FIRST, Cluster, wait_for
+from cluster import FIRST, Cluster
+from driver import wait_for
 
 testinfra_hosts = [f"ansible://{FIRST}"]
 PKI = "/etc/kubernetes/pki/etcd"

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cluster import QUOTES, WEB, Platform
+from cluster import Cluster
+from driver import QUOTES, WEB, Platform
 
 ON_DOCKER = {"paasta_engines": {"kubernetes": "docker"}}
 ON_KUBERNETES = {"paasta_engines": {"kubernetes": "kubernetes"}}
@@ -20,9 +21,9 @@ def moved_back(platform: Platform) -> Any:
     platform.play("deploy")
 
 
-def pods(platform: Platform, service: str) -> list[str]:
+def pods(service: str) -> list[str]:
     """Names of the pods of a service that are there, also of those that stop."""
-    names = platform.kubectl("get", "pods", "-n", f"paastasvc-{service}", "-o", "name", "--ignore-not-found")
+    names = Cluster().kubectl("get", "pods", "-n", f"paastasvc-{service}", "-o", "name", "--ignore-not-found")
     return names.split()
 
 
@@ -37,14 +38,14 @@ def test_no_request_is_lost_on_the_way_from_docker_to_kubernetes_and_back(platfo
         assert (quotes.failures, web.failures) == ([], [])
         assert min(len(quotes.answers), len(web.answers)) > 100
         assert run.output.count("\nquotes.main ") == 1, run.output
-        here, there = platform.containers("quotes.main"), pods(platform, "quotes")
+        here, there = platform.containers("quotes.main"), pods("quotes")
         if engines is ON_KUBERNETES:
             assert not here
             assert there
         else:
             assert here
             # Those that are left have their time for open requests, and get no new ones.
-            platform.kubectl("wait", "--for=delete", "pod", "--all", "-n", "paastasvc-quotes", "--timeout=120s")
+            Cluster().kubectl("wait", "--for=delete", "pod", "--all", "-n", "paastasvc-quotes", "--timeout=120s")
         assert platform.play("deploy", **engines).changed == 0
 
 
@@ -65,6 +66,6 @@ def test_what_the_other_engine_cannot_run_stays_where_it_is(platform: Platform) 
 def test_a_pod_that_is_deleted_loses_no_request(platform: Platform) -> None:
     platform.play("deploy")
     with platform.traffic(QUOTES) as seen:
-        platform.kubectl("delete", pods(platform, "quotes")[0], "-n", "paastasvc-quotes", "--timeout=180s")
+        Cluster().kubectl("delete", pods("quotes")[0], "-n", "paastasvc-quotes", "--timeout=180s")
     assert seen.failures == []
     assert len(seen.answers) > 100

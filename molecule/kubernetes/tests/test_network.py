@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from cluster import FIRST, NODES, PORT, Cluster, restart, wait_for
+from cluster import FIRST, NODES, PORT, Cluster, restart
+from driver import wait_for
 
 NAMESPACE = "test-network"
 

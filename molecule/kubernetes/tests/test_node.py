@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cluster import FIRST, Cluster, Object, restart, wait_for
+from cluster import FIRST, Cluster, Object, restart
+from driver import wait_for
 
 testinfra_hosts = [f"ansible://{FIRST}"]
 NAMESPACE = "test-node"

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 
-from cluster import QUOTES, Platform
+from driver import QUOTES, Platform
 
 SETTINGS = "soa-configs/quotes/kubernetes-local.yaml"
 IMPORT = "from __future__ import annotations"

@@ -7,7 +7,8 @@ from __future__ import annotations
 import socket
 
 import pytest
-from cluster import GATEWAY, NODES, QUOTES, WEB, Platform, docker, eventually
+from cluster import GATEWAY, NODES
+from driver import QUOTES, WEB, Platform, docker, wait_for
 
 NOWHERE = "0" * 40
 
@@ -65,7 +66,8 @@ def test_busy_replica_ports_are_an_error_and_what_runs_is_left_alone(restored: P
     start = ["sh", "-c", 'python3 -c "$0" >/dev/null 2>&1 & echo $!', HOLD_PORTS]
     pids = {node: restored.node(node, *start).strip() for node in NODES}
     try:
-        eventually(lambda: all(int(restored.node(n, "sh", "-c", "ss -Hltn | wc -l")) > 900 for n in NODES))
+        listening = ("sh", "-c", "ss -Hltn | wc -l")
+        wait_for("ports in use", lambda: all(int(restored.node(node, *listening)) > 900 for node in NODES))
         output = restored.fails("deploy", service="web")
     finally:
         for node, pid in pids.items():
@@ -109,8 +111,7 @@ def test_a_lost_node_s_replicas_move_and_come_to_rest_when_it_is_back(restored: 
         assert seen.failures == []
     finally:
         docker("start", "paasta-molecule-node3")
-    eventually(lambda: restored.node("node3", "docker", "info", "--format", "{{.ServerVersion}}").strip())
-    eventually(lambda: "LIVE" in restored.node("node3", "curl", "-s", "http://127.0.0.1:9901/ready"))
+    restored.wait_well("node3")
     restored.play("deploy")
     assert len(restored.containers("quotes.main")) == 2
     assert len(restored.containers("clock.main")) == 1

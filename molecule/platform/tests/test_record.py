@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from cluster import Platform
+from driver import Platform
 
 TOP = "from __future__ import annotations\n"
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import NODES, Platform, Run, docker, eventually
+from cluster import NODES
+from driver import Platform, Run, docker
 from traces import command_lines, forms, on_controller, on_nodes
 
 CLOCK = "soa-configs/clock/kubernetes-local.yaml"
@@ -233,8 +234,7 @@ def test_what_a_killed_run_left_behind_is_removed(clock: Clock) -> None:
 def test_after_a_reboot_nothing_starts_without_its_secrets_and_the_next_deploy_repairs_it(clock: Clock) -> None:
     node, before = clock.container()
     docker("restart", f"paasta-molecule-{node}")
-    eventually(lambda: clock.platform.node(node, "docker", "info", "--format", "{{.ServerVersion}}").strip())
-    eventually(lambda: "LIVE" in clock.platform.node(node, "curl", "-s", "http://127.0.0.1:9901/ready"))
+    clock.platform.wait_well(node)
     runs = clock.platform.node(node, "docker", "inspect", "-f", "{{.State.Running}}", before)
     assert runs.strip() == "false"
     assert clock.directories() == []

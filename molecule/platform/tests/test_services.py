@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cluster import GATEWAY, QUOTES, SCENARIO, WEB, Platform, eventually
+from cluster import GATEWAY
+from driver import QUOTES, SCENARIO, WEB, Platform, wait_for
 
 
 def test_every_replica_takes_its_share(platform: Platform) -> None:
@@ -89,9 +90,9 @@ def test_a_killed_process_comes_back_by_itself(platform: Platform) -> None:
 
     def back() -> bool:
         _node, now = platform.containers("clock.main")[0]
-        return now["Id"] == container["Id"] and now["State"]["Running"] and now["State"]["Pid"] != killed
+        return bool(now["Id"] == container["Id"] and now["State"]["Running"] and now["State"]["Pid"] != killed)
 
-    assert eventually(back)
+    wait_for("the container runs again", back)
 
 
 def test_a_removed_container_is_put_back_by_the_next_deploy(platform: Platform) -> None:

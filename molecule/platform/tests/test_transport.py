@@ -7,7 +7,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from cluster import NODES, Platform
+from cluster import NODES
+from driver import Platform
 
 CONFIGURATION = """
 IdentityFile {key}

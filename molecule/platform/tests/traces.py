@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import COPY, NODES, docker
+from cluster import NODES
+from driver import COPY, docker
 
 # What is not on a disk of a node, or shows what is elsewhere.
 IN_MEMORY = ("tmpfs", "ramfs", "proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue")
