@@ -117,7 +117,10 @@ def _refuse_missing(wanted: Mapping[str, Any], found: Mapping[str, host_units.Un
     ]
     known = {os.path.basename(path) for path in written}
     missing += [
-        f"{name}: there is no such unit" for name, unit in found.items() if not unit.loaded and name not in known
+        f"{name}: there is no such unit"
+        for name, unit in found.items()
+        # One that is not there does not run either.
+        if not unit.loaded and name not in known and wanted[name]["state"] == "started"
     ]
     if missing:
         raise host_units.UnitError("\n".join(missing))

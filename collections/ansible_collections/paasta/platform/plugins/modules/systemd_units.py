@@ -61,7 +61,7 @@ options:
         type: str
         required: true
       state:
-        description: V(stopped) units are disabled as well.
+        description: V(stopped) units are disabled as well. One that does not exist counts as stopped.
         type: str
         choices: [started, stopped]
         default: started
