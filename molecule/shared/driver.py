@@ -10,6 +10,7 @@ import re
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,9 @@ class Traffic:
 
     answers: list[dict[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    def note(self, failure: str) -> None:
+        self.failures.append(f"{time.strftime('%H:%M:%S')} {failure}")
 
     def versions(self) -> set[str]:
         return {str(answer["git_sha"]) for answer in self.answers}
@@ -183,8 +187,12 @@ class Platform:
             while not stop.is_set():
                 try:
                     seen.answers.append(self.ask(port))
+                except urllib.error.HTTPError as error:
+                    # The proxy says why.
+                    with error:
+                        seen.note(f"{error.code} {error.read().decode(errors='replace')}")
                 except (OSError, ValueError) as error:
-                    seen.failures.append(f"{time.strftime('%H:%M:%S')} {error!r}")
+                    seen.note(repr(error))
                 time.sleep(0.01)
 
         threads = [threading.Thread(target=client) for _client in range(clients)]
