@@ -8,6 +8,7 @@ import grp
 import os
 import pwd
 import stat
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ OPTIONS: dict[str, Any] = {
     "content": {"type": "str"},
     "directory": {"type": "bool", "default": False},
     "absent": {"type": "bool", "default": False},
+    "initial": {"type": "bool", "default": False},
+    "validate": {"type": "list", "elements": "str", "default": []},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str"},
@@ -31,7 +34,9 @@ class Wanted:
     owner: str
     group: str
     mode: int
-    absent: bool
+    absent: bool = False
+    initial: bool = False  # somebody else's as soon as it is there
+    validate: tuple[str, ...] = ()  # a command that refuses a wrong content; %s stands for a file with it
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,18 @@ def read(items: Sequence[Mapping[str, Any]]) -> list[Wanted]:
         except ValueError:
             problems.append(f"{path}: mode {item['mode']!r} is not octal, such as '0644'")
             continue
-        wanted.append(Wanted(path, item["content"], item["owner"], item["group"], mode, item["absent"]))
+        wanted.append(
+            Wanted(
+                path,
+                item["content"],
+                item["owner"],
+                item["group"],
+                mode,
+                item["absent"],
+                item["initial"],
+                tuple(item["validate"]),
+            )
+        )
     if problems:
         raise ValueError("; ".join(problems))
     return wanted
@@ -79,7 +95,10 @@ def changes(files: Sequence[Wanted]) -> list[Change]:
 
 
 def write(change: Change) -> None:
-    """Bring one file to what it should be; whoever reads it sees the old or the new one. Raises OSError."""
+    """Bring one file to what it should be; whoever reads it sees the old or the new one.
+
+    :raises OSError: it cannot be written, or its own program refuses the content; then it is as it was.
+    """
     wanted = change.wanted
     if wanted.absent:
         os.unlink(wanted.path)
@@ -87,6 +106,8 @@ def write(change: Change) -> None:
     if wanted.content is None:
         os.makedirs(wanted.path, exist_ok=True)
     elif change.rewrite:
+        if problem := _refusal(wanted):
+            raise OSError(problem)
         _replace(wanted)
         return
     os.chown(wanted.path, *_ids(wanted))
@@ -98,6 +119,8 @@ def _compare(wanted: Wanted) -> Change | None:
         status = os.lstat(wanted.path)
     except FileNotFoundError:
         return None if wanted.absent else Change(wanted, None, "", rewrite=True)
+    if wanted.initial:
+        return None
     access = f"{_name(status.st_uid, pwd.getpwuid)}:{_name(status.st_gid, grp.getgrgid)} {status.st_mode & 0o7777:04o}"
     before = None
     same = not wanted.absent
@@ -129,6 +152,21 @@ def _replace(wanted: Wanted) -> None:
     except BaseException:
         os.unlink(unfinished)
         raise
+
+
+def _refusal(wanted: Wanted) -> str:
+    """What the file's own program says against a new content; empty if nothing."""
+    if not wanted.validate or wanted.content is None:
+        return ""
+    suffix = os.path.splitext(wanted.path)[1]
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", suffix=suffix) as stream:
+        stream.write(wanted.content)
+        stream.flush()
+        command = [stream.name if word == "%s" else word for word in wanted.validate]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if not done.returncode:
+        return ""
+    return f"{wanted.path}: {command[0]} refuses what would be written: {(done.stderr + done.stdout).strip()}"
 
 
 def _ids(wanted: Wanted) -> tuple[int, int]:

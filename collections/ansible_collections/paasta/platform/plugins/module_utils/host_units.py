@@ -20,6 +20,10 @@ _PROPERTIES = (
 )
 
 
+# Its files are as old as the last reloads of the units that they are named after.
+_RELOADED = "/run/paasta/reloaded"
+
+
 class UnitError(Exception):
     """systemd would not do it; the text has its own words."""
 
@@ -99,6 +103,25 @@ def control(verb: str, *names: str, wait: bool = False) -> None:
     would report the first of several tries as a failure.
     """
     _systemctl(verb, *(() if wait or verb == "enable" else ("--no-block",)), "--", *names)
+
+
+def reload_unit(name: str) -> None:
+    """Let a unit read its files again, and remember since when it has: systemd does not. Raises UnitError, OSError."""
+    asked = time.time()
+    control("reload", name, wait=True)
+    os.makedirs(_RELOADED, mode=0o755, exist_ok=True)
+    stamp = os.path.join(_RELOADED, name)
+    with open(stamp, "w", encoding="utf-8"):
+        pass
+    os.utime(stamp, (asked, asked))
+
+
+def reloaded(name: str) -> float:
+    """When :func:`reload_unit` was last called for a unit since the host started, seconds since 1970; or 0."""
+    try:
+        return os.stat(os.path.join(_RELOADED, name)).st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def wait_for_end(name: str, timeout: float) -> None:

@@ -13,7 +13,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import host_files, host_units
@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, Any] = {
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
             "watches": {"type": "list", "elements": "path", "default": []},
+            "reloads": {"type": "list", "elements": "path", "default": []},
             "url": {"type": "str"},
             "ca": {"type": "path"},
             "peers": {"type": "list", "elements": "str", "default": []},
@@ -74,7 +75,9 @@ def _units(args: Mapping[str, Any], written: set[str], check_mode: bool) -> dict
     if not check_mode and any(unit.outdated or not unit.loaded for unit in found.values()):
         host_units.reload()
         found = host_units.look(list(wanted))
-    _refuse_missing(wanted, found, written if check_mode else set())
+    # In check mode, whatever would have brought the rest has only been looked at as well.
+    if not check_mode:
+        _refuse_missing(wanted, found)
     report = {}
     for name, unit in found.items():
         decision = _decide(unit, wanted[name], written if check_mode else set())
@@ -108,26 +111,25 @@ def _await_peers(args: Mapping[str, Any], written: set[str]) -> None:
             time.sleep(_PAUSE)
 
 
-def _refuse_missing(wanted: Mapping[str, Any], found: Mapping[str, host_units.Unit], written: set[str]) -> None:
+def _refuse_missing(wanted: Mapping[str, Any], found: Mapping[str, host_units.Unit]) -> None:
     missing = [
         f"{name}: there is no file {path}"
         for name, unit in wanted.items()
-        for path in unit["watches"]
-        if unit["state"] == "started" and path not in written and not os.path.exists(path)
+        for path in (*unit["watches"], *unit["reloads"])
+        if unit["state"] == "started" and not os.path.exists(path)
     ]
-    known = {os.path.basename(path) for path in written}
     missing += [
         f"{name}: there is no such unit"
         for name, unit in found.items()
         # One that is not there does not run either.
-        if not unit.loaded and name not in known and wanted[name]["state"] == "started"
+        if not unit.loaded and wanted[name]["state"] == "started"
     ]
     if missing:
         raise host_units.UnitError("\n".join(missing))
 
 
 def _decide(unit: host_units.Unit, wanted: Mapping[str, Any], written: set[str]) -> tuple[str, str]:
-    """What has to be done, as started, restarted, stopped, enabled, awaited or nothing, and why.
+    """What has to be done, as started, restarted, reloaded, stopped, enabled, awaited or nothing, and why.
 
     :param written: files that would be written, in check mode.
     """
@@ -135,13 +137,17 @@ def _decide(unit: host_units.Unit, wanted: Mapping[str, Any], written: set[str])
         return ("stopped", f"it was {unit.state}") if unit.running or unit.enabled else ("", "")
     if not unit.running:
         return "started", f"it was {unit.state or 'missing'}"
-    watched = [*unit.files, *wanted["watches"]]
-    fresh = sorted({*host_units.newer(watched, unit.since), *written.intersection(watched)})
-    if fresh:
+    if fresh := _fresh([*unit.files, *wanted["watches"]], unit.since, written):
         return "restarted", f"newer than its process: {', '.join(fresh)}"
+    if fresh := _fresh(wanted["reloads"], max(unit.since, host_units.reloaded(unit.name)), written):
+        return "reloaded", f"newer than what it has read: {', '.join(fresh)}"
     if problem := _unready(unit, wanted):
         return "awaited", problem
     return ("", "") if unit.enabled else ("enabled", "it would not have started with the host")
+
+
+def _fresh(paths: Sequence[str], since: float, written: set[str]) -> list[str]:
+    return sorted({*host_units.newer(paths, since), *written.intersection(paths)})
 
 
 def _act(unit: host_units.Unit, wanted: Mapping[str, Any], action: str, timeout: float) -> None:
@@ -154,6 +160,8 @@ def _act(unit: host_units.Unit, wanted: Mapping[str, Any], action: str, timeout:
         host_units.control("enable", unit.name)
     if action in ("started", "restarted"):
         host_units.control("restart", unit.name)
+    elif action == "reloaded":
+        host_units.reload_unit(unit.name)
     if action:
         _await(wanted, timeout, unit.since if action in ("started", "restarted") else 0)
 

@@ -39,6 +39,17 @@ options:
         description: Remove the file instead.
         type: bool
         default: false
+      initial:
+        description: Only write it if there is nothing yet. From then on it is somebody else's.
+        type: bool
+        default: false
+      validate:
+        description:
+          - A command, word by word, that fails for a wrong content. V(%s) stands for a file with it that has the same
+            suffix. If it fails, this file is not written, nor what comes after it in the list.
+        type: list
+        elements: str
+        default: []
       owner:
         description: Name of the owner.
         type: str
@@ -69,6 +80,11 @@ options:
         description:
           - Files the process has read at its start, such as its program, configuration and certificates. The unit's own
             file and its drop-ins are always among them.
+        type: list
+        elements: path
+        default: []
+      reloads:
+        description: Files for which the unit need not be restarted if they are newer than its process, but reloaded.
         type: list
         elements: path
         default: []
@@ -134,7 +150,9 @@ units:
   returned: success
   contains:
     action:
-      description: V(started), V(restarted), V(stopped), V(enabled), V(awaited) (it ran but was not ready), or empty.
+      description:
+        - V(started), V(restarted), V(reloaded), V(stopped), V(enabled), V(awaited) (it ran but was not ready),
+          or empty.
       type: str
       returned: always
     reason:

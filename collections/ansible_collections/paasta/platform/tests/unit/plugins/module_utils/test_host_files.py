@@ -16,7 +16,19 @@ ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgi
 
 
 def item(path: Path, content: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"path": str(path), "content": content, "directory": False, "absent": False, "mode": None} | ME | more
+    return (
+        {
+            "path": str(path),
+            "content": content,
+            "directory": False,
+            "absent": False,
+            "initial": False,
+            "validate": [],
+            "mode": None,
+        }
+        | ME
+        | more
+    )
 
 
 def bring(*items: dict[str, Any]) -> list[str]:
@@ -92,3 +104,37 @@ def test_the_diff_says_content_and_access(tmp_path: Path) -> None:
         "before": "a\n",
         "after": "b\n",
     }
+
+
+def test_an_initial_file_is_somebody_else_s_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    assert bring(item(file, "nothing yet", initial=True)) == [str(file)]
+    file.write_text("theirs")
+    file.chmod(0o640)
+    assert bring(item(file, "nothing yet", initial=True)) == []
+    assert file.read_text() == "theirs"
+
+
+def test_contents_are_shown_to_the_program_that_reads_them(tmp_path: Path) -> None:
+    file = tmp_path / "file.conf"
+    command = [
+        "/bin/sh",
+        "-c",
+        'case "$1" in *.conf) ;; *) exit 2 ;; esac; grep -q right "$1" || { echo wrong; exit 1; }',
+    ]
+    first, last = tmp_path / "first", tmp_path / "last"
+    wrong = item(file, "left", validate=[*command, "name", "%s"])
+    with pytest.raises(OSError, match="wrong") as raised:
+        bring(item(first, "1"), wrong, item(last, "3"))
+    assert str(file) in str(raised.value)
+    assert [path.exists() for path in (first, file, last)] == [True, False, False]
+    bring(item(file, "right", validate=wrong["validate"]))
+    with pytest.raises(OSError, match="wrong"):
+        bring(wrong)
+    assert file.read_text() == "right"
+
+
+def test_only_what_changes_is_shown_to_it(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    bring(item(file, "as it is"))
+    assert bring(item(file, "as it is", mode="0600", validate=["/bin/false"])) == [str(file)]

@@ -39,7 +39,7 @@ class FakeSystemd:
                 self.units[name] = replace(unit, enabled=verb == "enable")
             elif verb == "stop":
                 self.units[name] = replace(unit, state="inactive", detail="dead")
-            else:
+            elif verb != "reload":
                 state = ("activating", "auto-restart") if self.fails else ("active", "running")
                 self.units[name] = replace(unit, state=state[0], detail=state[1], since=time.time())
 
@@ -48,17 +48,26 @@ class FakeSystemd:
 
 
 @pytest.fixture
-def systemd(monkeypatch: pytest.MonkeyPatch) -> FakeSystemd:
+def systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeSystemd:
     fake = FakeSystemd(a=replace(ABSENT, loaded=True))
     for name in ("look", "reload", "control", "wait_for_end"):
         monkeypatch.setattr(host_units, name, getattr(fake, name))
     monkeypatch.setattr(host_units, "journal", lambda name: f"last words of {name}")
+    monkeypatch.setattr(host_units, "_RELOADED", str(tmp_path / "reloaded"))
     monkeypatch.setattr(systemd_units, "_PAUSE", 0.01)
     return fake
 
 
 def run(check: bool = False, timeout: float = 0.1, **unit: Any) -> dict[str, Any]:
-    wanted = {"name": "a.service", "state": "started", "watches": [], "url": None, "ca": None, "peers": []} | unit
+    wanted = {
+        "name": "a.service",
+        "state": "started",
+        "watches": [],
+        "reloads": [],
+        "url": None,
+        "ca": None,
+        "peers": [],
+    } | unit
     return systemd_units.run({"files": [], "units": [wanted], "timeout": timeout}, check, False)
 
 
@@ -79,6 +88,34 @@ def test_a_newer_file_restarts_it_whoever_wrote_it(systemd: FakeSystemd, tmp_pat
     report = run(watches=[str(file)])["units"]["a.service"]
     assert (report["action"], report["reason"]) == ("restarted", f"newer than its process: {file}")
     assert run(watches=[str(file)])["changed"] is False
+
+
+def test_a_file_that_it_reads_again_needs_no_restart(systemd: FakeSystemd, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text("old")
+    time.sleep(0.02)
+    run(reloads=[str(file)])
+    assert run(reloads=[str(file)])["changed"] is False
+    time.sleep(0.02)
+    file.write_text("new")
+    report = run(reloads=[str(file)])["units"]["a.service"]
+    assert (report["action"], report["reason"]) == ("reloaded", f"newer than what it has read: {file}")
+    assert systemd.calls[-1] == "reload a.service"
+    assert run(reloads=[str(file)])["changed"] is False
+
+
+def test_what_a_reload_does_not_bring_is_a_restart(systemd: FakeSystemd, tmp_path: Path) -> None:
+    config, program = tmp_path / "config", tmp_path / "program"
+    for file in (config, program):
+        file.write_text("old")
+    time.sleep(0.02)
+    run()
+    time.sleep(0.02)
+    for file in (config, program):
+        file.write_text("new")
+    report = run(watches=[str(program)], reloads=[str(config)])["units"]["a.service"]
+    assert report["action"] == "restarted"
+    assert run(watches=[str(program)], reloads=[str(config)])["changed"] is False
 
 
 def test_check_mode_says_so_and_does_nothing(systemd: FakeSystemd) -> None:
