@@ -220,12 +220,20 @@ class Follower:
                 if registration in members:
                     members[registration].append(known)
         found = {}
+        others = self._others([namespace for namespace, there in members.items() if there])
         for namespace, there in members.items():
-            found[namespace], until = hold(there, time.monotonic())
+            found[namespace], until = hold(there, time.monotonic(), namespace in others)
             self._held.pop(namespace, None)
             if until is not None:
                 self._held[namespace] = until
         return found
+
+    def _others(self, namespaces: list[str]) -> set[str]:
+        """Those of the namespaces to which another source sends requests, such as Docker's containers."""
+        try:
+            return {name for name, said in self._files.others(SOURCE, namespaces).items() if said["endpoints"]}
+        except OSError:
+            return set()  # whoever writes them says so
 
     def _before(self, namespace: str) -> Source:
         try:

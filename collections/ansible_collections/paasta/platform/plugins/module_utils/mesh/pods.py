@@ -28,9 +28,12 @@ _DEFAULT_WEIGHT = 10
 #: Seconds until every proxy has surely found out that a new endpoint answers its health check.
 SETTLE = 3.0
 
-#: Seconds for which a pod that stops goes on to get requests where nobody else is there yet to take them. It answers:
-#: its hook ``preStop`` gives it half a minute by default.
+#: Seconds for which a pod that stops goes on to get requests where nobody else is there yet to take them, at most: half
+#: of the time for which its hook ``preStop`` sleeps, so that the proxies know in time that it is over.
 HOLD = 5.0
+
+# In the shell's words of the hook, as engine ``kubernetes`` writes them.
+_SLEEP = re.compile(r"\bsleep ([0-9]+)")
 
 # A namespace is the name of a file here, and an annotation may hold anything.
 _NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*\.[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -43,6 +46,7 @@ class Backend:
     :ivar instance: ``service.instance``, as labels have it.
     :ivar healthy: it is ready; else it stops, and only what it was sent before is left.
     :ivar pod: its name and node, for people.
+    :ivar hold: seconds for which it surely takes requests when it has been told to stop.
     :ivar held: it stops and gets requests nevertheless, see :func:`hold`.
     """
 
@@ -53,6 +57,7 @@ class Backend:
     weight: int
     healthy: bool
     pod: str
+    hold: float = 0.0
     held: bool = False
 
     @property
@@ -68,21 +73,22 @@ class Known:
     since: float = 0.0
 
 
-def hold(known: Sequence[Known], now: float) -> tuple[list[Backend], float | None]:
+def hold(known: Sequence[Known], now: float, elsewhere: bool = False) -> tuple[list[Backend], float | None]:
     """The backends of one namespace; those that stop are held while no other is known to take requests.
 
     Kubernetes deletes an old pod at the moment at which a new one is ready. Proxies then have to check that one first,
     and a request in between would find nobody.
 
+    :param elsewhere: whether another source has healthy backends of this namespace.
     :returns: the backends, and when this has to be asked again.
     """
     plain = [one.backend for one in known]
     healthy = [one.since + SETTLE for one in known if one.backend.healthy]
-    stopping = [one.since + HOLD for one in known if not one.backend.healthy]
+    stopping = [one.since + one.backend.hold for one in known if not one.backend.healthy]
     due = [when for when in stopping if when > now]
-    if not due or any(when <= now for when in healthy):
+    if not due or elsewhere or any(when <= now for when in healthy):
         return plain, None
-    found = [replace(one.backend, held=not one.backend.healthy and one.since + HOLD > now) for one in known]
+    found = [replace(one.backend, held=not one.backend.healthy and one.since + one.backend.hold > now) for one in known]
     return found, min([*due, *healthy])
 
 
@@ -111,6 +117,7 @@ def read(pod: Mapping[str, Any], prefix: str) -> Backend | None:
         port=port,
         weight=max(1, int(weight)) if weight.isdigit() else _DEFAULT_WEIGHT,
         healthy="deletionTimestamp" not in metadata,
+        hold=min(HOLD, _sleep(pod["spec"]["containers"], instance) / 2),
         pod=f"{metadata['name']} on {pod['spec'].get('nodeName', 'no node')}",
     )
 
@@ -127,10 +134,24 @@ def _registrations(annotation: str | None) -> tuple[str, ...]:
 
 def _port(containers: Sequence[Mapping[str, Any]], instance: str) -> int | None:
     """The port of the instance's own container: others may have put theirs before it."""
+    container = _container(containers, instance)
+    return int(container["ports"][0]["containerPort"]) if container else None
+
+
+def _container(containers: Sequence[Mapping[str, Any]], instance: str) -> Mapping[str, Any] | None:
     name = instance.replace("_", "--").lower()
     listening = [one for one in containers if one.get("ports")]
     chosen = [one for one in listening if one["name"] == name] or listening
-    return int(chosen[0]["ports"][0]["containerPort"]) if chosen else None
+    return chosen[0] if chosen else None
+
+
+def _sleep(containers: Sequence[Mapping[str, Any]], instance: str) -> int:
+    """Seconds for which the container goes on as before when it is to stop."""
+    hook = ((_container(containers, instance) or {}).get("lifecycle") or {}).get("preStop") or {}
+    if "sleep" in hook:
+        return int(hook["sleep"]["seconds"])
+    found = _SLEEP.search(" ".join((hook.get("exec") or {}).get("command") or ()))
+    return int(found[1]) if found else 0
 
 
 def direct(namespace: str, backends: Iterable[Backend]) -> Source:

@@ -21,6 +21,7 @@ from ansible_collections.paasta.platform.plugins.module_utils.mesh.pods import (
 )
 
 PREFIX = "paasta.yelp.com"
+SLEEP = {"sleep": {"seconds": 30}}
 NODES = ("172.18.0.2", "172.18.0.3")
 
 
@@ -35,6 +36,7 @@ def pod(
     instance: str = "main",
     weight: str = "10",
     containers: Any = None,
+    pre_stop: Any = None,
 ) -> dict[str, Any]:
     metadata = {
         "name": f"web-{instance}-{number}",
@@ -45,7 +47,8 @@ def pod(
     }
     conditions = [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": str(ready)}]
     status = {"phase": phase, "conditions": conditions, "podIP": f"10.244.0.{number}" if address == "" else address}
-    spec = {"nodeName": "node1", "containers": containers or [{"name": "main", "ports": [{"containerPort": 8888}]}]}
+    own = {"name": "main", "ports": [{"containerPort": 8888}], "lifecycle": {"preStop": pre_stop or SLEEP}}
+    spec = {"nodeName": "node1", "containers": containers or [own]}
     return {"metadata": metadata, "spec": spec, "status": status}
 
 
@@ -167,6 +170,27 @@ def test_a_pod_is_not_held_for_longer_than_it_answers() -> None:
     alone = (pod(1, stops=True), 100.0)
     assert states(alone, now=100.0) == ([HEALTHY], 100.0 + HOLD)
     assert states(alone, now=100.0 + HOLD) == ([DRAINING], None)
+
+
+@pytest.mark.parametrize(
+    ("pre_stop", "seconds"),
+    [
+        ({"sleep": {"seconds": 30}}, HOLD),
+        ({"sleep": {"seconds": 2}}, 1.0),
+        ({"exec": {"command": ["/bin/sh", "-c", "curl x; sleep 4; while true; do sleep 1; done"]}}, 2.0),
+        ({"exec": {"command": ["/usr/bin/drain"]}}, 0.0),
+        ({"httpGet": {"path": "/drain", "port": 80}}, 0.0),
+    ],
+)
+def test_it_is_held_for_half_of_the_time_that_it_has(pre_stop: dict[str, Any], seconds: float) -> None:
+    alone = pod(1, stops=True, pre_stop=pre_stop)
+    assert states((alone, 100.0), now=100.0 + max(seconds - 0.01, 0))[0] == [HEALTHY if seconds else DRAINING]
+    assert states((alone, 100.0), now=100.0 + seconds) == ([DRAINING], None)
+
+
+def test_nothing_is_held_where_another_engine_takes_requests() -> None:
+    known = [Known(backends(pod(1, stops=True))[0], 100.0)]
+    assert [one.state for one in hold(known, 100.0, elsewhere=True)[0]] == [DRAINING]
 
 
 def test_held_pods_get_requests_and_are_not_counted() -> None:
