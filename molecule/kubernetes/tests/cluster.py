@@ -20,6 +20,12 @@ PLATFORM = Platform("molecule-kubernetes", "127.0.0.78", ("node4",))
 PORT = 8080
 PATIENCE = 120.0  # seconds
 
+#: How etcdctl asks the member of the host that it runs on.
+ETCD = (
+    "--endpoints https://127.0.0.1:2379 --cacert /etc/kubernetes/pki/etcd/ca.crt"
+    " --cert /etc/kubernetes/pki/etcd/client.crt --key /etc/kubernetes/pki/etcd/client.key"
+)
+
 #: What a pod of the tests runs: it answers with its own name and the address that asks.
 SERVER = f"""
 import http.server, os
@@ -67,6 +73,11 @@ class Cluster:
     def apply(self, *manifests: Object) -> None:
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
         self.output("kubectl --kubeconfig /etc/kubernetes/admin.conf apply --server-side --filename=-", text)
+
+    def members(self) -> dict[str, bool]:
+        """Which members etcd has, and whether they have a vote."""
+        found = json.loads(self.output(f"etcdctl {ETCD} member list --write-out json"))["members"]
+        return {each["name"]: not each.get("isLearner") for each in found}
 
     def image(self) -> str:
         """An image with Python that the cluster's registry has; ``KUBERNETES_TEST_IMAGE`` names another."""

@@ -7,16 +7,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cluster import FIRST, Cluster
+from cluster import ETCD, FIRST, Cluster
 from driver import wait_for
 
 testinfra_hosts = [f"ansible://{FIRST}"]
 PKI = "/etc/kubernetes/pki/etcd"
-CLIENT = f"--cacert {PKI}/ca.crt --cert {PKI}/client.crt --key {PKI}/client.key"
 
 
 def etcdctl(host: Any, words: str) -> str:
-    return str(host.check_output(f"etcdctl --endpoints https://127.0.0.1:2379 {CLIENT} {words}"))
+    return str(host.check_output(f"etcdctl {ETCD} {words}"))
 
 
 def test_every_host_of_the_group_is_a_voting_member(host: Any) -> None:
@@ -35,7 +34,7 @@ def test_it_starts_with_the_host_and_always_again(host: Any) -> None:
     host.check_output("systemctl kill --signal=KILL etcd.service")
     wait_for(
         "etcd runs again",
-        lambda: host.run(f"etcdctl --endpoints https://127.0.0.1:2379 {CLIENT} endpoint health").rc == 0,
+        lambda: host.run(f"etcdctl {ETCD} endpoint health").rc == 0,
     )
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 
@@ -14,10 +13,6 @@ from driver import QUOTES, WEB, Platform, docker, wait_for
 
 LOST = "node2"
 NAMESPACE = "test-loss"
-ETCDCTL = (
-    "etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/kubernetes/pki/etcd/ca.crt"
-    " --cert /etc/kubernetes/pki/etcd/client.crt --key /etc/kubernetes/pki/etcd/client.key"
-)
 #: Seconds in which nobody may notice anything any more.
 CALM = 5
 
@@ -35,12 +30,6 @@ def lost(platform: Platform) -> Iterator[None]:
 def ready(cluster: Cluster, node: str) -> bool:
     conditions = cluster.get("node", node)["status"]["conditions"]
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-def members(cluster: Cluster) -> dict[str, bool]:
-    """Which members etcd has, and whether they have a vote."""
-    found = json.loads(cluster.output(f"{ETCDCTL} member list --write-out json"))["members"]
-    return {each["name"]: not each.get("isLearner") for each in found}
 
 
 @pytest.mark.usefixtures("lost")
@@ -84,7 +73,7 @@ def test_a_new_machine_takes_its_place(platform: Platform, lost: None) -> None:
     with platform.traffic(WEB) as seen:
         platform.play("bootstrap")
     assert seen.failures == []
-    assert members(cluster) == {"node1": True, "node2": True, "node3": True}
+    assert cluster.members() == {"node1": True, "node2": True, "node3": True}
     assert ready(cluster, LOST)
     assert Cluster(node=LOST).kubectl("get", "--raw", "/readyz") == "ok"
     cluster.namespace(f"{NAMESPACE}-new")
