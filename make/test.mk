@@ -2,10 +2,10 @@
 DEV := .venv/.requirements-dev
 CHECK := .venv/bin/python tests/tools/check.py
 
-.PHONY: test lint sanity unit kubernetes molecule mesh dist
+.PHONY: test lint sanity unit kubernetes molecule clusters mesh dist
 
-test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, kubernetes, programs, molecule, mesh
-	@$(CHECK) lint+sanity unit dist kubernetes programs molecule mesh </dev/null
+test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, kubernetes, molecule, mesh
+	@$(CHECK) lint+sanity unit dist kubernetes molecule mesh </dev/null
 
 lint: $(DEV) ## Static checks (ruff, shellcheck, antsibull, yamllint, mypy, ansible-lint)
 	@$(CHECK) lint
@@ -19,8 +19,11 @@ unit: $(DEV) ## Unit tests and properties (ARGS="-k bounce" selects)
 kubernetes: $(DEV) ## Tests on a real Kubernetes API server (ARGS="-k rollout" selects)
 	@$(CHECK) kubernetes -- $(ARGS) </dev/null
 
-molecule: $(DEV) ## The platform, and a Kubernetes cluster, on node containers: create, converge, idempotence, verify, destroy
-	@$(CHECK) programs molecule -- $(ARGS) </dev/null
+molecule: $(DEV) ## The whole platform on node containers: create, converge, idempotence, verify, destroy
+	@$(CHECK) molecule -- $(ARGS) </dev/null
+
+clusters: $(DEV) ## A Kubernetes cluster on node containers; half an hour, and not part of `make test`
+	@$(CHECK) programs clusters -- $(ARGS) </dev/null
 
 mesh: $(DEV) ## A real Envoy with the files that the mesh's writers make
 	@$(CHECK) mesh -- $(ARGS) </dev/null

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any
 
-from driver import Platform, docker, wait_for
+from driver import CommandFailed, Platform, docker, wait_for
 
 FIRST = "node1"
 NODES = ("node1", "node2", "node3", "node4")
@@ -57,9 +57,10 @@ class Cluster:
         return subprocess.run(words, input=text, capture_output=True, text=True, check=False, timeout=2 * PATIENCE)
 
     def output(self, command: str, text: str = "") -> str:
-        """What it prints; it must succeed."""
+        """What it prints. Raises CommandFailed."""
         done = self.run(command, text)
-        assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
+        if done.returncode:
+            raise CommandFailed(f"{command}: {done.stderr}{done.stdout}")
         return done.stdout.rstrip("\n")
 
     def kubectl(self, *words: str) -> str:
