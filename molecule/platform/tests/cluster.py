@@ -4,5 +4,8 @@
 
 from __future__ import annotations
 
+from driver import Platform
+
 NODES = ("node1", "node2", "node3")
 GATEWAY = "127.0.0.77"
+PLATFORM = Platform("molecule", GATEWAY, NODES)

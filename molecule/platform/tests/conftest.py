@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from cluster import GATEWAY, NODES
+from cluster import PLATFORM
 from driver import Platform
 
 
 @pytest.fixture(scope="session")
 def platform() -> Platform:
-    return Platform("molecule", GATEWAY, NODES)
+    return PLATFORM
 
 
 @pytest.fixture

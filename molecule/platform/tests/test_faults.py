@@ -98,7 +98,7 @@ def test_a_full_disk_is_named_and_what_runs_serves_on(restored: Platform, direct
 
 
 def test_a_lost_node_s_replicas_move_and_come_to_rest_when_it_is_back(restored: Platform) -> None:
-    docker("kill", "paasta-molecule-node3")
+    docker("kill", restored.container("node3"))
     try:
         output = restored.fails("deploy")
         assert "node3 did not answer" in output
@@ -110,7 +110,7 @@ def test_a_lost_node_s_replicas_move_and_come_to_rest_when_it_is_back(restored: 
                 assert restored.ask(WEB)["quotes"]["service"] == "quotes"
         assert seen.failures == []
     finally:
-        docker("start", "paasta-molecule-node3")
+        docker("start", restored.container("node3"))
     restored.wait_well("node3")
     restored.play("deploy")
     assert len(restored.containers("quotes.main")) == 2
@@ -119,10 +119,10 @@ def test_a_lost_node_s_replicas_move_and_come_to_rest_when_it_is_back(restored: 
 
 def test_too_many_lost_nodes_are_a_broken_network_and_nothing_is_touched(platform: Platform) -> None:
     before = {container["Id"] for _node, container in platform.containers("web.main")}
-    docker("pause", "paasta-molecule-node2", "paasta-molecule-node3")
+    docker("pause", platform.container("node2"), platform.container("node3"))
     try:
         output = platform.fails("deploy")
     finally:
-        docker("unpause", "paasta-molecule-node2", "paasta-molecule-node3")
+        docker("unpause", platform.container("node2"), platform.container("node3"))
     assert "2 of 3 hosts do not answer" in output
     assert {container["Id"] for _node, container in platform.containers("web.main")} == before

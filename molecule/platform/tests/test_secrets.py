@@ -233,7 +233,7 @@ def test_what_a_killed_run_left_behind_is_removed(clock: Clock) -> None:
 
 def test_after_a_reboot_nothing_starts_without_its_secrets_and_the_next_deploy_repairs_it(clock: Clock) -> None:
     node, before = clock.container()
-    docker("restart", f"paasta-molecule-{node}")
+    docker("restart", clock.platform.container(node))
     clock.platform.wait_well(node)
     runs = clock.platform.node(node, "docker", "inspect", "-f", "{{.State.Running}}", before)
     assert runs.strip() == "false"

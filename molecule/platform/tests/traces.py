@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import NODES
+from cluster import NODES, PLATFORM
 from driver import COPY, docker
 
 # What is not on a disk of a node, or shows what is elsewhere.
@@ -81,4 +81,4 @@ def on_nodes(values: Sequence[str], since: float) -> dict[str, set[str]]:
 
 
 def _on(node: str, script: str) -> list[str]:
-    return docker("exec", f"paasta-molecule-{node}", "sh", "-c", script).splitlines()
+    return PLATFORM.node(node, "sh", "-c", script).splitlines()

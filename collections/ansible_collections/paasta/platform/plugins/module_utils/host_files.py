@@ -7,6 +7,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -101,7 +102,10 @@ def write(change: Change) -> None:
     """
     wanted = change.wanted
     if wanted.absent:
-        os.unlink(wanted.path)
+        if os.path.isdir(wanted.path) and not os.path.islink(wanted.path):
+            shutil.rmtree(wanted.path)
+        else:
+            os.unlink(wanted.path)
         return
     if wanted.content is None:
         os.makedirs(wanted.path, exist_ok=True)

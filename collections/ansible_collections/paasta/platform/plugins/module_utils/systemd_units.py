@@ -53,12 +53,20 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
     result: dict[str, Any] = {"changed": bool(changes), "files": [change.wanted.path for change in changes]}
     if diff:
         result["diff"] = [change.as_diff() for change in changes]
+    written = set(result["files"])
+    going = [unit for unit in args["units"] if unit["state"] == "stopped"]
+    running = [unit for unit in args["units"] if unit["state"] == "started"]
     try:
         if not check_mode:
-            _await_peers(args, set(result["files"]))
+            _await_peers(args, written)
+        # They need their files to stop.
+        units = _units(going, args["timeout"], written, check_mode)
+        if not check_mode:
             for change in changes:
                 host_files.write(change)
-        result["units"] = units = _units(args, set(result["files"]), check_mode)
+            if going and changes:
+                host_units.reload()
+        result["units"] = units = units | _units(running, args["timeout"], written, check_mode)
     except (OSError, host_units.UnitError, NotReady) as error:
         return result | {"failed": True, "changed": False, "msg": str(error)}
     result["changed"] = bool(changes or any(unit["action"] for unit in units.values()))
@@ -66,9 +74,11 @@ def run(args: Mapping[str, Any], check_mode: bool, diff: bool) -> dict[str, Any]
     return result
 
 
-def _units(args: Mapping[str, Any], written: set[str], check_mode: bool) -> dict[str, dict[str, str]]:
+def _units(
+    units: Sequence[Mapping[str, Any]], timeout: float, written: set[str], check_mode: bool
+) -> dict[str, dict[str, str]]:
     """What is done to each unit, in the order given; the next one when this one is ready."""
-    wanted = {unit["name"]: unit for unit in args["units"]}
+    wanted = {unit["name"]: unit for unit in units}
     if not wanted:
         return {}
     found = host_units.look(list(wanted))
@@ -83,7 +93,7 @@ def _units(args: Mapping[str, Any], written: set[str], check_mode: bool) -> dict
         decision = _decide(unit, wanted[name], written if check_mode else set())
         report[name] = {"action": decision[0], "reason": decision[1], "state": unit.state}
         if not check_mode:
-            _act(unit, wanted[name], decision[0], args["timeout"])
+            _act(unit, wanted[name], decision[0], timeout)
     return report
 
 
@@ -94,7 +104,7 @@ def _await_peers(args: Mapping[str, Any], written: set[str]) -> None:
     """
     restarts = {
         name: unit["reason"]
-        for name, unit in _units(args, written, check_mode=True).items()
+        for name, unit in _units(args["units"], args["timeout"], written, check_mode=True).items()
         # One that is about to start, perhaps for the hundredth time, serves nobody.
         if unit["action"] == "restarted" and unit["state"] == "active"
     }

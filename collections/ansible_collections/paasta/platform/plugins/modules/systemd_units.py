@@ -36,7 +36,7 @@ options:
         type: bool
         default: false
       absent:
-        description: Remove the file instead.
+        description: Remove the file instead, or the directory with everything in it.
         type: bool
         default: false
       initial:
@@ -72,7 +72,9 @@ options:
         type: str
         required: true
       state:
-        description: V(stopped) units are disabled as well. One that does not exist counts as stopped.
+        description:
+          - V(stopped) units are disabled as well, and stopped before files are written or removed. One that does not
+            exist counts as stopped.
         type: str
         choices: [started, stopped]
         default: started
@@ -84,7 +86,9 @@ options:
         elements: path
         default: []
       reloads:
-        description: Files for which the unit need not be restarted if they are newer than its process, but reloaded.
+        description:
+          - Files for which the unit need not be restarted if they are newer than its process, but reloaded. When that
+            was is kept in C(/run/paasta/reloaded).
         type: list
         elements: path
         default: []
@@ -109,7 +113,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says what would be written and restarted.
+    description: Says what would be written and restarted. Contents are not validated.
   diff_mode:
     support: full
     description: Shows the files.

@@ -106,6 +106,17 @@ def test_the_diff_says_content_and_access(tmp_path: Path) -> None:
     }
 
 
+def test_a_directory_goes_with_everything_in_it_and_a_link_alone(tmp_path: Path) -> None:
+    kept, gone, link = tmp_path / "kept", tmp_path / "gone", tmp_path / "link"
+    for directory in (kept, gone):
+        (directory / "below").mkdir(parents=True)
+        (directory / "below" / "file").write_text("x")
+    link.symlink_to(kept)
+    assert bring(item(gone, absent=True), item(link, absent=True)) == [str(gone), str(link)]
+    assert (gone.exists(), link.is_symlink()) == (False, False)
+    assert (kept / "below" / "file").exists()
+
+
 def test_an_initial_file_is_somebody_else_s_as_soon_as_it_is_there(tmp_path: Path) -> None:
     file = tmp_path / "file"
     assert bring(item(file, "nothing yet", initial=True)) == [str(file)]

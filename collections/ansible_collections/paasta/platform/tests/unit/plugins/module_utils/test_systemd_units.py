@@ -77,31 +77,25 @@ def test_a_unit_is_started_and_enabled_once(systemd: FakeSystemd) -> None:
     assert run()["changed"] is False
 
 
-def test_a_newer_file_restarts_it_whoever_wrote_it(systemd: FakeSystemd, tmp_path: Path) -> None:
-    file = tmp_path / "tls.crt"
-    file.write_text("old")
-    time.sleep(0.02)
-    run(watches=[str(file)])
-    assert run(watches=[str(file)])["changed"] is False
-    time.sleep(0.02)
-    file.write_text("new")
-    report = run(watches=[str(file)])["units"]["a.service"]
-    assert (report["action"], report["reason"]) == ("restarted", f"newer than its process: {file}")
-    assert run(watches=[str(file)])["changed"] is False
-
-
-def test_a_file_that_it_reads_again_needs_no_restart(systemd: FakeSystemd, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "action", "reason"),
+    [("watches", "restarted", "newer than its process"), ("reloads", "reloaded", "newer than what it has read")],
+)
+def test_a_newer_file_is_brought_to_it_whoever_wrote_it(
+    systemd: FakeSystemd, tmp_path: Path, option: str, action: str, reason: str
+) -> None:
     file = tmp_path / "config"
+    unit: dict[str, Any] = {option: [str(file)]}
     file.write_text("old")
     time.sleep(0.02)
-    run(reloads=[str(file)])
-    assert run(reloads=[str(file)])["changed"] is False
+    run(**unit)
+    assert run(**unit)["changed"] is False
     time.sleep(0.02)
     file.write_text("new")
-    report = run(reloads=[str(file)])["units"]["a.service"]
-    assert (report["action"], report["reason"]) == ("reloaded", f"newer than what it has read: {file}")
-    assert systemd.calls[-1] == "reload a.service"
-    assert run(reloads=[str(file)])["changed"] is False
+    report = run(**unit)["units"]["a.service"]
+    assert (report["action"], report["reason"]) == (action, f"{reason}: {file}")
+    assert systemd.calls[-1] == f"{action.removesuffix('ed')} a.service"
+    assert run(**unit)["changed"] is False
 
 
 def test_what_a_reload_does_not_bring_is_a_restart(systemd: FakeSystemd, tmp_path: Path) -> None:
@@ -161,6 +155,24 @@ def test_nothing_is_touched_while_those_who_serve_meanwhile_are_not_ready(system
     # One that fails to start again and again serves nobody: nobody has to stand in for it.
     systemd.units["a.service"] = replace(systemd.units["a.service"], state="activating", detail="start")
     assert run(watches=[str(file)], peers=nobody)["units"]["a.service"]["action"] == "restarted"
+
+
+def test_a_unit_stops_before_its_files_go(
+    systemd: FakeSystemd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    file = tmp_path / "a.service"
+    file.write_text("[Unit]")
+    there = []
+    stop = systemd.wait_for_end
+    monkeypatch.setattr(host_units, "wait_for_end", lambda *args: (there.append(file.exists()), stop(*args)))
+    unit = {"name": "a.service", "state": "stopped", "watches": [], "reloads": [], "url": None, "ca": None, "peers": []}
+    absent = {"path": str(file), "content": None, "directory": False, "absent": True, "initial": False, "validate": []}
+    args = {"files": [absent | {"owner": "root", "group": "root", "mode": None}], "units": [unit], "timeout": 0.1}
+    result = systemd_units.run(args, False, False)
+    assert (result["changed"], result["units"]["a.service"]["action"]) == (True, "stopped")
+    assert (there, file.exists(), systemd.calls[-1]) == ([True], False, "reload")
+    assert systemd_units.run(args, False, False)["changed"] is False
 
 
 def test_stopped_units_are_disabled(systemd: FakeSystemd) -> None:
