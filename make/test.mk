@@ -2,10 +2,10 @@
 DEV := .venv/.requirements-dev
 CHECK := .venv/bin/python tests/tools/check.py
 
-.PHONY: test lint sanity unit kubernetes molecule clusters mesh dist
+.PHONY: test lint sanity unit kubernetes molecule cluster clusters mesh dist
 
-test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, kubernetes, molecule, mesh
-	@$(CHECK) lint+sanity unit dist kubernetes molecule mesh </dev/null
+test: $(DEV) ## Everything that has to be green: lint, sanity, unit, dist, kubernetes, molecule, mesh, programs, cluster
+	@$(CHECK) lint+sanity unit dist kubernetes molecule mesh programs cluster </dev/null
 
 lint: $(DEV) ## Static checks (ruff, shellcheck, antsibull, yamllint, mypy, ansible-lint)
 	@$(CHECK) lint
@@ -22,7 +22,10 @@ kubernetes: $(DEV) ## Tests on a real Kubernetes API server (ARGS="-k rollout" s
 molecule: $(DEV) ## The whole platform on node containers: create, converge, idempotence, verify, destroy
 	@$(CHECK) molecule -- $(ARGS) </dev/null
 
-clusters: $(DEV) ## A Kubernetes cluster on node containers; half an hour, and not part of `make test`
+cluster: $(DEV) ## A Kubernetes cluster on node containers: made, looked at from all sides, a host lost and replaced
+	@$(CHECK) programs cluster -- $(ARGS) </dev/null
+
+clusters: $(DEV) ## The same, and its life: moves, removal, restore, new certificates, upgrade; not part of `make test`
 	@$(CHECK) programs clusters -- $(ARGS) </dev/null
 
 mesh: $(DEV) ## A real Envoy with the files that the mesh's writers make

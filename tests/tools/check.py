@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +29,7 @@ class Step:
     title: str
     command: Callable[[], list[str]]
     cwd: Path = ROOT
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 def tool(*command: str, cwd: Path = ROOT, title: str = "") -> Step:
@@ -84,8 +85,15 @@ STAGES: dict[str, list[Step]] = {
     ],
     "unit": [tool("pytest")],
     "molecule": [molecule("platform")],
-    # Not part of `make test`: it takes half an hour more. The first is for the nodes of the second.
+    # For the nodes of the next two, of which `make test` has the first.
     "programs": [tool(str(ROOT / "scripts/kubernetes-programs"), title="scripts/kubernetes-programs")],
+    "cluster": [
+        replace(
+            molecule("kubernetes"),
+            title="molecule test -s kubernetes, without tests marked `life` (`make clusters` has them too)",
+            environment={"PYTEST_ADDOPTS": "-m 'not life'"},
+        )
+    ],
     "clusters": [molecule("kubernetes")],
     # After molecule, with whose Envoy it works.
     "mesh": [tool("pytest", "-p", "no:cacheprovider", "tests/mesh", title="pytest tests/mesh")],
@@ -113,7 +121,7 @@ def run(step: Step, extra: list[str]) -> bool:
     try:
         command = step.command()
         # Found here, so that the environment's own tools are meant whatever the caller's PATH is.
-        env = environment()
+        env = environment() | step.environment
         program = shutil.which(command[0], path=env["PATH"]) or command[0]
         status = subprocess.run([program, *command[1:], *extra], cwd=step.cwd, env=env, check=False).returncode
     except FileNotFoundError as error:

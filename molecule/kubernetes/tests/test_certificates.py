@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import pytest
 from cluster import FIRST, PLATFORM, Cluster
 from driver import WEB, Platform
+
+pytestmark = pytest.mark.life
 
 FILES = ("apiserver.crt", "kubelet.crt", "kubelet-serving.crt", "etcd/server.crt", "etcd/client.crt")
 

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cluster import CONTROL_PLANE, hosts
 
-testinfra_hosts = ["ansible://kube_control_plane"]
+testinfra_hosts = hosts(*CONTROL_PLANE)
 
 Flags = dict[str, str]
 #: What is looked at, who is asked, and what must hold for the flags.

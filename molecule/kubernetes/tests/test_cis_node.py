@@ -13,10 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cluster import NODES, hosts
 import yaml
 from test_cis_control_plane import STRONG
 
-testinfra_hosts = ["ansible://kube_nodes"]
+testinfra_hosts = hosts(*NODES)
 
 Config = dict[str, Any]
 

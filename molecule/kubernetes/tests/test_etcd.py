@@ -7,10 +7,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cluster import ETCD, FIRST, Cluster
+from cluster import CONTROL_PLANE, ETCD, FIRST, Cluster, hosts
 from driver import wait_for
 
-testinfra_hosts = [f"ansible://{FIRST}"]
+testinfra_hosts = hosts(FIRST)
 PKI = "/etc/kubernetes/pki/etcd"
 
 
@@ -20,7 +20,7 @@ def etcdctl(host: Any, words: str) -> str:
 
 def test_every_host_of_the_group_is_a_voting_member(host: Any) -> None:
     members = json.loads(etcdctl(host, "member list --write-out json"))["members"]
-    assert {member["name"] for member in members} == set(host.ansible.get_variables()["groups"]["etcd"])
+    assert {member["name"] for member in members} == set(CONTROL_PLANE)
     assert not any(member.get("isLearner") for member in members)
     urls = [url for member in members for url in (*member["peerURLs"], *member["clientURLs"])]
     assert all(url.startswith("https://") for url in urls)

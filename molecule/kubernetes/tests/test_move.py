@@ -10,6 +10,8 @@ import pytest
 from cluster import Cluster
 from driver import QUOTES, WEB, Platform
 
+pytestmark = pytest.mark.life
+
 ON_DOCKER = {"paasta_engines": {"kubernetes": "docker"}}
 ON_KUBERNETES = {"paasta_engines": {"kubernetes": "kubernetes"}}
 

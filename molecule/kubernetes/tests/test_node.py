@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cluster import FIRST, Cluster, Object, restart
+from cluster import FIRST, NODES, Cluster, Object, hosts, restart
 from driver import wait_for
 
-testinfra_hosts = [f"ansible://{FIRST}"]
+testinfra_hosts = hosts(FIRST)
 NAMESPACE = "test-node"
 PAUSE = "localhost/paasta/pause:host"
 IMAGES = f"ctr --namespace k8s.io images ls name=={PAUSE}"
@@ -57,7 +57,7 @@ def restarts(cluster: Cluster) -> int:
 
 def test_every_node_is_ready_and_has_its_labels(cluster: Cluster) -> None:
     nodes = {node["metadata"]["name"]: node for node in cluster.get("nodes")["items"]}
-    assert set(nodes) == set(cluster.host.ansible.get_variables()["groups"]["kube_nodes"])
+    assert set(nodes) == set(NODES)
     for name, node in nodes.items():
         states = {each["type"]: each["status"] for each in node["status"]["conditions"]}
         assert states["Ready"] == "True", name

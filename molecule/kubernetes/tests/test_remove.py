@@ -10,6 +10,8 @@ import pytest
 from cluster import NODES, Cluster
 from driver import WEB, Platform, wait_for
 
+pytestmark = pytest.mark.life
+
 GOES = "node3"
 BUDGET = "clock-main", "--namespace=paastasvc-clock"
 

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from cluster import Cluster
 from driver import WEB, Platform, wait_for
+
+pytestmark = pytest.mark.life
 
 
 def note(name: str) -> dict[str, object]:

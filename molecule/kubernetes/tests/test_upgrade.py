@@ -16,6 +16,8 @@ import yaml
 from cluster import NODES, Cluster
 from driver import ROOT, WEB, Platform
 
+pytestmark = pytest.mark.life
+
 DEFAULT = str(yaml.safe_load((ROOT / "roles/kubernetes/defaults/main.yml").read_text())["kubernetes_version"])
 MIRROR = Path("~/.cache/paasta/kubernetes/mirror").expanduser()
 MINE, PERSON = "node2", "node4"
