@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cluster import NODES, hosts
 import yaml
+from cluster import NODES, hosts
 from test_cis_control_plane import STRONG
 
 testinfra_hosts = hosts(*NODES)
