@@ -136,9 +136,12 @@ class Cluster:
         )
 
     def addresses(self, namespace: str) -> dict[str, str]:
-        """Address of each pod, by the node it is named after."""
+        """Address of each pod, by the node it is named after. Raises CommandFailed while one has none."""
         pods = self.get("pods", f"--namespace={namespace}")["items"]
-        return {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in pods}
+        found = {pod["metadata"]["name"]: pod["status"].get("podIP", "") for pod in pods}
+        if without := [name for name, address in found.items() if not address]:
+            raise CommandFailed(f"pods without an address: {', '.join(without)}")
+        return found
 
     def python(self, namespace: str, pod: str, code: str) -> str:
         """What Python prints in a pod."""
